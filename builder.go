@@ -1,0 +1,312 @@
+package tokenwatch
+
+// Builder collects rows into the columns of a Batch. Only ingest/seal fills
+// one: what it appends must be sealed.
+type Builder struct {
+	rows  int
+	cols  [NumColumns]columnBuilder
+	attrs Attributes
+	keys  interner
+	names []Naming
+	named map[Naming]struct{}
+}
+
+type columnBuilder struct {
+	v     Vector
+	dict  interner
+	nulls bool // some row had no value
+}
+
+// interner gives each distinct string a code, from 1 on.
+type interner struct {
+	codes map[string]uint32
+	last  uint32 // code of the value before; runs of one value are common
+}
+
+func (d *interner) code(values *Strings, b []byte) uint32 {
+	if d.codes == nil {
+		d.codes = make(map[string]uint32)
+		values.Append(nil)
+	}
+	if d.last != 0 && string(b) == values.At(int(d.last)) {
+		return d.last
+	}
+	c, ok := d.codes[string(b)]
+	if !ok {
+		c = uint32(values.Len())
+		values.Append(b)
+		d.codes[string(b)] = c
+	}
+	d.last = c
+	return c
+}
+
+// Rows returns how many rows were appended since the last Batch.
+func (b *Builder) Rows() int { return b.rows }
+
+// Append adds a sealed row. The row's memory may be reused afterwards. It
+// panics if the row still holds a credential: that would be a bug of seal.
+func (b *Builder) Append(r *Row) {
+	if len(r.Credentials) != 0 {
+		panic("tokenwatch: unsealed row")
+	}
+	for i := range b.cols {
+		c, col := Col(i), &b.cols[i]
+		switch has := r.Has(c); c.Kind() {
+		case KindTime, KindInt:
+			if col.slot(b.rows, has) {
+				col.v.Ints = append(col.v.Ints, make([]int64, b.rows-len(col.v.Ints))...)
+				col.v.Ints = append(col.v.Ints, r.Int(c))
+			}
+		case KindText:
+			if has {
+				col.v.Codes = append(col.v.Codes, make([]uint32, b.rows-len(col.v.Codes))...)
+				col.v.Codes = append(col.v.Codes, col.dict.code(&col.v.Dict, r.text[c]))
+			} else if col.v.Codes != nil {
+				col.v.Codes = append(col.v.Codes, 0)
+			}
+		case KindString:
+			if col.slot(b.rows, has) {
+				for col.v.Text.Len() < b.rows {
+					col.v.Text.Append(nil)
+				}
+				col.v.Text.Append(r.Text(c))
+			}
+		case KindAddr:
+			if col.slot(b.rows, has) {
+				col.v.Addrs = append(col.v.Addrs, make([]byte, 16*b.rows-len(col.v.Addrs))...)
+				var a [16]byte
+				if has {
+					a = r.addr.As16()
+				}
+				col.v.Addrs = append(col.v.Addrs, a[:]...)
+			}
+		}
+	}
+	b.appendAttrs(r.Attrs)
+	b.rows++
+}
+
+// slot notes whether row has a value, and tells whether the column must be
+// extended to that row: it need not while every row so far was null.
+func (col *columnBuilder) slot(row int, has bool) bool {
+	empty := col.v.Ints == nil && col.v.Text.Offsets == nil && col.v.Addrs == nil
+	if !has && empty {
+		return false
+	}
+	if !has || (empty && row > 0) || col.nulls {
+		if !col.nulls {
+			col.nulls = true
+			col.v.Valid = Bitmap{}
+			for i := range row {
+				col.v.Valid = col.v.Valid.push(i, !empty)
+			}
+		}
+		col.v.Valid = col.v.Valid.push(row, has)
+	}
+	return true
+}
+
+func (b Bitmap) push(i int, set bool) Bitmap {
+	if i>>3 >= len(b) {
+		b = append(b, 0)
+	}
+	if set {
+		b.Set(i)
+	}
+	return b
+}
+
+func (b *Builder) appendAttrs(attrs []Attr) {
+	a := &b.attrs
+	if a.Offsets == nil {
+		if len(attrs) == 0 {
+			return
+		}
+		a.Offsets = make([]int32, b.rows+1)
+	}
+	for _, attr := range attrs {
+		a.Keys = append(a.Keys, b.keys.code(&a.Dict, attr.Key))
+		a.Values.Append(attr.Value)
+	}
+	a.Offsets = append(a.Offsets, int32(len(a.Keys)))
+}
+
+// AddName notes that a token of the batch goes by an alias.
+func (b *Builder) AddName(n Naming) {
+	if _, ok := b.named[n]; ok {
+		return
+	}
+	if b.named == nil {
+		b.named = make(map[Naming]struct{})
+	}
+	b.named[n] = struct{}{}
+	b.names = append(b.names, n)
+}
+
+// Batch returns what was appended and begins anew.
+func (b *Builder) Batch() *Batch {
+	columns := [NumColumns]Vector{}
+	for i := range b.cols {
+		columns[i] = b.cols[i].v
+	}
+	batch, err := NewBatch(b.rows, columns, b.attrs, b.names)
+	if err != nil {
+		panic("tokenwatch: builder: " + err.Error())
+	}
+	*b = Builder{}
+	return batch
+}
+
+// Concat joins batches into one, in order.
+func Concat(batches ...*Batch) *Batch {
+	if len(batches) == 1 {
+		return batches[0]
+	}
+	rows := 0
+	for _, b := range batches {
+		rows += b.rows
+	}
+	var columns [NumColumns]Vector
+	for c := range columns {
+		columns[c] = concatColumn(Col(c), rows, batches)
+	}
+	var names Builder
+	for _, b := range batches {
+		for _, n := range b.names {
+			names.AddName(n)
+		}
+	}
+	batch, err := NewBatch(rows, columns, concatAttrs(rows, batches), names.names)
+	if err != nil {
+		panic("tokenwatch: concat: " + err.Error())
+	}
+	return batch
+}
+
+func concatColumn(c Col, rows int, batches []*Batch) Vector {
+	var out Vector
+	empty, nulls := true, false
+	for _, b := range batches {
+		v := &b.columns[c]
+		has := v.Ints != nil || v.Codes != nil || v.Text.Offsets != nil || v.Addrs != nil || v.Bools != nil
+		empty = empty && (!has || b.rows == 0)
+		nulls = nulls || v.Valid != nil || (!has && b.rows > 0)
+	}
+	if empty {
+		return out
+	}
+	switch c.Kind() {
+	case KindTime, KindInt:
+		out.Ints = make([]int64, 0, rows)
+		for _, b := range batches {
+			out.Ints = append(out.Ints, orZeros(b.columns[c].Ints, b.rows)...)
+		}
+	case KindText:
+		out.Codes = make([]uint32, 0, rows)
+		var dict interner
+		for _, b := range batches {
+			out.Codes = append(out.Codes, recode(&dict, &out.Dict, &b.columns[c], b.rows)...)
+		}
+		return out
+	case KindString:
+		for _, b := range batches {
+			out.Text.extend(b.columns[c].Text, b.rows)
+		}
+	case KindAddr:
+		out.Addrs = make([]byte, 0, 16*rows)
+		for _, b := range batches {
+			out.Addrs = append(out.Addrs, orZeros(b.columns[c].Addrs, 16*b.rows)...)
+		}
+	case KindBool:
+		out.Bools = make([]bool, 0, rows)
+		for _, b := range batches {
+			out.Bools = append(out.Bools, orZeros(b.columns[c].Bools, b.rows)...)
+		}
+		return out
+	}
+	if nulls {
+		out.Valid = make(Bitmap, (rows+7)/8)
+		at := 0
+		for _, b := range batches {
+			for i := range b.rows {
+				if b.Has(c, i) {
+					out.Valid.Set(at + i)
+				}
+			}
+			at += b.rows
+		}
+	}
+	return out
+}
+
+func orZeros[T any](s []T, n int) []T {
+	if s == nil {
+		return make([]T, n)
+	}
+	return s
+}
+
+// recode returns the codes of v in terms of the dictionary being joined.
+func recode(dict *interner, values *Strings, v *Vector, rows int) []uint32 {
+	out := make([]uint32, rows)
+	if v.Codes == nil {
+		return out
+	}
+	to := make([]uint32, v.Dict.Len())
+	for i := 1; i < len(to); i++ {
+		s := v.Dict.At(i)
+		to[i] = dict.code(values, []byte(s))
+	}
+	for i, c := range v.Codes {
+		out[i] = to[c]
+	}
+	return out
+}
+
+// extend appends n strings: those of t, or empty ones if t has none.
+func (s *Strings) extend(t Strings, n int) {
+	if s.Offsets == nil {
+		s.Offsets = append(make([]int32, 0, n+1), 0)
+	}
+	base := int32(len(s.Bytes))
+	if t.Offsets == nil {
+		for range n {
+			s.Offsets = append(s.Offsets, base)
+		}
+		return
+	}
+	s.Bytes = append(s.Bytes, t.Bytes...)
+	for _, o := range t.Offsets[1:] {
+		s.Offsets = append(s.Offsets, base+o)
+	}
+}
+
+func concatAttrs(rows int, batches []*Batch) Attributes {
+	var out Attributes
+	for _, b := range batches {
+		if b.attrs.Offsets != nil {
+			out.Offsets = append(make([]int32, 0, rows+1), 0)
+		}
+	}
+	if out.Offsets == nil {
+		return out
+	}
+	var dict interner
+	for _, b := range batches {
+		base := int32(len(out.Keys))
+		if b.attrs.Offsets == nil {
+			for range b.rows {
+				out.Offsets = append(out.Offsets, base)
+			}
+			continue
+		}
+		for _, o := range b.attrs.Offsets[1:] {
+			out.Offsets = append(out.Offsets, base+o)
+		}
+		keys := Vector{Codes: b.attrs.Keys, Dict: b.attrs.Dict}
+		out.Keys = append(out.Keys, recode(&dict, &out.Dict, &keys, len(b.attrs.Keys))...)
+		out.Values.extend(b.attrs.Values, b.attrs.Values.Len())
+	}
+	return out
+}

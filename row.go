@@ -1,0 +1,154 @@
+package tokenwatch
+
+import (
+	"net/netip"
+)
+
+// Row is one record being parsed. A parser points it at parts of the record,
+// so it is valid only until the parser is called again; it is reused for the
+// next record by Reset.
+type Row struct {
+	set   uint64 // bit c: column c has a value
+	text  [NumColumns][]byte
+	num   [NumColumns]int64
+	addr  netip.Addr
+	arena []byte
+
+	// Attrs are the fields that no column takes.
+	Attrs []Attr
+	// Names are the names other than the secret by which the record knows its token.
+	Names []Name
+	// Credentials are the raw credentials found in declared carriers; the first
+	// is the one the request was made with. seal empties it.
+	Credentials []Credential
+}
+
+// Attr is a field of a record that no column takes.
+type Attr struct {
+	Key, Value []byte
+}
+
+// Name is a name of a token other than its secret, as a record gives it.
+type Name struct {
+	Kind   NameKind
+	Issuer string // scope within which the name is unique; "" where it is so by itself
+	Value  []byte
+}
+
+// Credential is a raw credential found in a declared carrier of a record.
+type Credential struct {
+	Secret  Secret
+	Carrier string // where it stood: authorization, cookie:session, query:api_key …
+}
+
+// Reset empties the row for the next record and keeps its memory.
+func (r *Row) Reset() {
+	r.set = 0
+	r.arena = r.arena[:0]
+	r.Attrs = r.Attrs[:0]
+	r.Names = r.Names[:0]
+	r.Credentials = r.Credentials[:0]
+}
+
+// Has tells whether column c has a value.
+func (r *Row) Has(c Col) bool { return r.set&(1<<c) != 0 }
+
+// Clear takes the value of column c away.
+func (r *Row) Clear(c Col) { r.set &^= 1 << c }
+
+// SetText gives a text column its value; an empty value clears it. The row
+// keeps b, not a copy.
+func (r *Row) SetText(c Col, b []byte) {
+	if len(b) == 0 {
+		r.Clear(c)
+		return
+	}
+	r.text[c] = b
+	r.set |= 1 << c
+}
+
+// SetString is SetText for a constant.
+func (r *Row) SetString(c Col, s string) { r.SetText(c, r.Keep(s)) }
+
+// Text returns the value of a text column, nil if it has none.
+func (r *Row) Text(c Col) []byte {
+	if !r.Has(c) {
+		return nil
+	}
+	return r.text[c]
+}
+
+// SetInt gives an integer or time column its value.
+func (r *Row) SetInt(c Col, v int64) {
+	r.num[c] = v
+	r.set |= 1 << c
+}
+
+// Int returns the value of an integer or time column, 0 if it has none.
+func (r *Row) Int(c Col) int64 {
+	if !r.Has(c) {
+		return 0
+	}
+	return r.num[c]
+}
+
+// SetAddr gives src_ip its value; an invalid address clears it.
+func (r *Row) SetAddr(a netip.Addr) {
+	if !a.IsValid() {
+		r.Clear(ColSrcIP)
+		return
+	}
+	r.addr = a.Unmap().WithZone("")
+	r.set |= 1 << ColSrcIP
+}
+
+// Addr returns src_ip, invalid if the row has none.
+func (r *Row) Addr() netip.Addr {
+	if !r.Has(ColSrcIP) {
+		return netip.Addr{}
+	}
+	return r.addr
+}
+
+// AddAttr adds a field that no column takes. The row keeps key and value.
+func (r *Row) AddAttr(key, value []byte) {
+	r.Attrs = append(r.Attrs, Attr{key, value})
+}
+
+// AddName adds a name of the record's token; an empty value is ignored.
+func (r *Row) AddName(kind NameKind, issuer string, value []byte) {
+	if len(value) > 0 {
+		r.Names = append(r.Names, Name{kind, issuer, value})
+	}
+}
+
+// AddCredential adds a raw credential found in carrier; an empty one is
+// ignored. The row keeps secret, not a copy.
+func (r *Row) AddCredential(carrier string, secret []byte) {
+	if len(secret) == 0 {
+		return
+	}
+	n := len(r.Credentials)
+	if n < cap(r.Credentials) {
+		r.Credentials = r.Credentials[:n+1] // reuses the cell behind the Secret
+	} else {
+		r.Credentials = append(r.Credentials, Credential{})
+	}
+	r.Credentials[n].Carrier = carrier
+	r.Credentials[n].Secret.hold(secret)
+}
+
+// Keep copies s into memory that lives as long as the row's values do.
+func (r *Row) Keep(s string) []byte {
+	n := len(r.arena)
+	r.arena = append(r.arena, s...)
+	return r.arena[n:len(r.arena):len(r.arena)]
+}
+
+// Build calls f with the row's spare memory to append to, and returns what f
+// appended; it lives as long as the row's values do.
+func (r *Row) Build(f func([]byte) []byte) []byte {
+	n := len(r.arena)
+	r.arena = f(r.arena)
+	return r.arena[n:len(r.arena):len(r.arena)]
+}

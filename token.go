@@ -1,0 +1,84 @@
+package tokenwatch
+
+// TokenID is the name tokenwatch gives an API token: "tkw_" and the base32 of
+// 16 bytes. It is a keyed fingerprint of the secret, or, where a log only has
+// another name of the token, a keyed digest of that name.
+type TokenID string
+
+// TokenPrefix begins every TokenID.
+const TokenPrefix = "tkw_"
+
+// DigestPrefix begins the keyed digest that stands for a masked string.
+const DigestPrefix = "dg_"
+
+// NameKind says what sort of name of a token a [Name] is.
+type NameKind string
+
+// The kinds of names. The order is that of [NameKinds]: a stronger name wins.
+const (
+	NameFullHash      NameKind = "sha256"        // full SHA-256 of the secret, hex or base64
+	NameProviderID    NameKind = "provider_id"   // the issuer's own id of the token
+	NameAccessKeyID   NameKind = "access_key_id" // AWS access key id
+	NameJTI           NameKind = "jti"           // JWT id, RFC 7519
+	NameAccessor      NameKind = "accessor"      // Vault token accessor
+	NameTruncatedHash NameKind = "sha256_prefix" // leading bytes of the SHA-256, at least 8
+	NamePrefix        NameKind = "key_prefix"    // leading characters shown by the issuer
+)
+
+// NameKinds lists the kinds from strongest to weakest: of several names of one
+// token the strongest becomes its id.
+var NameKinds = []NameKind{
+	NameFullHash, NameProviderID, NameAccessKeyID, NameJTI, NameAccessor, NameTruncatedHash, NamePrefix,
+}
+
+// Alias is another name under which logs know a token. Its value may be shown:
+// names are not secrets.
+type Alias struct {
+	Kind  NameKind `json:"kind"`
+	Value string   `json:"value"`
+}
+
+// Naming says that, according to a batch, a token goes by an alias.
+type Naming struct {
+	Token TokenID
+	Alias Alias
+}
+
+// EntityKind is what a baseline, a window or a finding is about.
+type EntityKind uint8
+
+const (
+	EntityToken   EntityKind = iota // an API token
+	EntityActor                     // a user, service account or role session
+	EntityAddress                   // a source address
+	NumEntityKinds
+)
+
+var entityKindNames = [NumEntityKinds]string{"token", "actor", "address"}
+
+// String returns "token", "actor" or "address".
+func (k EntityKind) String() string { return entityKindNames[k] }
+
+// MarshalText encodes the kind by name.
+func (k EntityKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText decodes a kind by name; an unknown name is an error.
+func (k *EntityKind) UnmarshalText(b []byte) error {
+	for i, n := range entityKindNames {
+		if n == string(b) {
+			*k = EntityKind(i)
+			return nil
+		}
+	}
+	return errUnknown("entity kind")
+}
+
+// Entity is one thing a baseline is about, within a tenant.
+type Entity struct {
+	Kind EntityKind
+	ID   string // a TokenID, an actor as logged, or an address in its usual text form
+}
+
+type errUnknown string
+
+func (e errUnknown) Error() string { return "unknown " + string(e) }
