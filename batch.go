@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 	"unsafe"
 )
 
@@ -262,5 +263,17 @@ func (b *Batch) WithFlags(late, future, duplicate []bool) *Batch {
 	c.columns[ColLate] = Vector{Bools: late}
 	c.columns[ColFuture] = Vector{Bools: future}
 	c.columns[ColDuplicate] = Vector{Bools: duplicate}
+	return &c
+}
+
+// WithIngestTime returns the batch with t as the ingest time of every row. The
+// rest is shared.
+func (b *Batch) WithIngestTime(t time.Time) *Batch {
+	c := *b
+	times := make([]int64, b.rows)
+	for i, n := 0, t.UnixNano(); i < len(times); i++ {
+		times[i] = n
+	}
+	c.columns[ColIngestTime] = Vector{Ints: times}
 	return &c
 }

@@ -123,6 +123,7 @@ func (f *Finding) Canonical() []byte {
 	c.Revision, c.Update, c.HistoryIndex = 0, 0, 0
 	c.Raised = time.Time{}
 	c.Status = ""
+	c.Aliases = nil // applied when read: a name may become known later
 	b, err := json.Marshal(&c)
 	if err != nil {
 		panic("tokenwatch: finding: " + err.Error()) // no field of it can fail

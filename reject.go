@@ -19,6 +19,7 @@ const (
 	ReasonTooManyField = "too_many_fields"
 	ReasonNoTime       = "no_time"        // no time that can be read
 	ReasonUnknown      = "unknown_format" // auto-detection found no format
+	ReasonFault        = "parser_fault"   // the parser failed on it: a bug of ours
 )
 
 // Rejection is the error of a parser that does not understand a record. It says

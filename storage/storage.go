@@ -168,6 +168,28 @@ type Keys interface {
 	Keys(ctx context.Context) iter.Seq2[APIKey, error]
 }
 
+// Marks tells how far sources have got.
+type Marks interface {
+	// Mark returns the offset of the newest Mark stored for an input of a
+	// source: everything before it is in the log. 0 if there is none.
+	Mark(ctx context.Context, tenant, source, input string) (int64, error)
+}
+
+// Rejects is what readers ask of the records that could not be stored.
+type Rejects interface {
+	// Rejects yields the rejects of a tenant's requests in the order of the log,
+	// and ends.
+	Rejects(ctx context.Context, tenant string) iter.Seq2[Rejected, error]
+}
+
+// Rejected is a reject with the entry it came with.
+type Rejected struct {
+	Entry  tokenwatch.Offset `json:"entry"`
+	Time   time.Time         `json:"time"`   // wall clock of the append
+	Source string            `json:"source"` // of the request
+	tokenwatch.Reject
+}
+
 // Store is all roles in one, as the embedded store plays them.
 type Store interface {
 	Events
@@ -175,5 +197,7 @@ type Store interface {
 	Findings
 	History
 	Keys
+	Marks
+	Rejects
 	Close() error
 }

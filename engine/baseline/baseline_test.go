@@ -1,0 +1,91 @@
+package baseline
+
+import (
+	"testing"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+)
+
+func hourOf(hour int32, actions ...uint64) *window.Window {
+	w := &window.Window{Hour: hour, Events: 1}
+	for _, a := range actions {
+		w.Axes[feature.Action] = append(w.Axes[feature.Action], window.Value{Hash: a, Count: 1})
+	}
+	return w
+}
+
+func TestOrdinaryHoursMakeUsualAtOnceOddOnesSlowly(t *testing.T) {
+	var u Usual
+	var delta Peers
+	u.Learn(hourOf(100, 1, 2), false, &delta)
+	if !u.Knows(feature.Action, 1) || u.Hours != Unit || u.Novel[feature.Action] != 2*Unit {
+		t.Errorf("after one hour: %+v", u)
+	}
+	for i, want := range []bool{false, false, true} {
+		u.Learn(hourOf(101+int32(i), 7), true, &delta)
+		if got := u.Knows(feature.Action, 7); got != want {
+			t.Errorf("after %d odd hours it is known: %v", i+1, got)
+		}
+	}
+	if delta.Known[feature.Action][7] != 1 || delta.Entities != 1 || delta.FirstNovel[feature.Action] != 2 {
+		t.Errorf("peers: %+v", delta)
+	}
+}
+
+func TestWeightHalvesInAMonth(t *testing.T) {
+	var u Usual
+	var delta Peers
+	for h := range int32(240) {
+		u.Learn(hourOf(1000*24+h, 1), false, &delta)
+	}
+	before := u.Hours
+	u.Learn(hourOf(1000*24+240+29*24, 1), false, &delta)
+	if got := float64(u.Hours-Unit) / float64(before); got < 0.48 || got > 0.53 {
+		t.Errorf("after 29 days %v of the weight is left", got)
+	}
+}
+
+func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
+	var u Usual
+	var peers Peers
+	for day := range uint64(MaxKnown + 100) {
+		var delta Peers
+		u.Learn(hourOf(int32(24*(day+1)), day+1, 1<<40), false, &delta)
+		peers.Add(&delta)
+	}
+	if n := len(u.Seen[feature.Action]); n != MaxKnown {
+		t.Errorf("%d values are known", n)
+	}
+	if u.Knows(feature.Action, 1) || !u.Knows(feature.Action, MaxKnown+100) || !u.Knows(feature.Action, 1<<40) {
+		t.Error("the wrong ones were forgotten")
+	}
+	if n := len(peers.Known[feature.Action]); n != MaxKnown {
+		t.Errorf("the peers know %d values", n)
+	}
+}
+
+// TestOpenWindowsCountAsIfSettled: what a view says of settled hours and of the
+// same hours still open is the same.
+func TestOpenWindowsCountAsIfSettled(t *testing.T) {
+	hours := []*window.Window{hourOf(100, 1, 2), hourOf(101, 2, 3), hourOf(102, 3, 4, 5)}
+	var settled Usual
+	var delta Peers
+	for _, w := range hours {
+		settled.Learn(w, false, &delta)
+	}
+	a := View{Kind: tokenwatch.EntityToken, Usual: &settled}
+	b := View{Kind: tokenwatch.EntityToken, Usual: &Usual{}, Open: hours}
+	if a.Hours() != b.Hours() || a.Novelties(feature.Action) != b.Novelties(feature.Action) || a.ConcurrentHours() != b.ConcurrentHours() {
+		t.Errorf("settled %v hours, %v novelties; open %v, %v", a.Hours(), a.Novelties(feature.Action), b.Hours(), b.Novelties(feature.Action))
+	}
+	for v := range uint64(7) {
+		if a.Knows(feature.Action, v) != b.Knows(feature.Action, v) {
+			t.Errorf("value %d", v)
+		}
+	}
+	if a.Learning() || !b.Learning() {
+		t.Error("learning until the first hour has settled")
+	}
+}

@@ -1,0 +1,96 @@
+package baseline
+
+import (
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+)
+
+// Epoch is what all entities of a tenant taken together are like, as of the
+// last hour that settled. It is made of counts only, so that the order in which
+// entities settle within the hour does not matter.
+type Epoch struct {
+	_     struct{} `cbor:",toarray"` // stored without the names of its fields
+	Hour  int32
+	Kinds [tokenwatch.NumEntityKinds]Peers
+}
+
+// Peers is an Epoch's part about one kind of entity.
+type Peers struct {
+	_          struct{}                `cbor:",toarray"`
+	Entities   uint32                  // that have a first hour behind them
+	FirstNovel [feature.NumAxes]uint32 // values seen in these first hours, over all
+	// Known is by how many entities each value is known.
+	Known [feature.NumAxes]map[uint64]uint32
+	// gone collects what Add must take away.
+	gone [feature.NumAxes]map[uint64]uint32
+}
+
+// MaxPeerValues bounds the values counted per kind and axis.
+const MaxPeerValues = 1 << 17
+
+func (p *Peers) note(a feature.Axis, hash uint64, by int) {
+	m := &p.Known[a]
+	if by < 0 {
+		m = &p.gone[a]
+	}
+	if *m == nil {
+		*m = make(map[uint64]uint32)
+	}
+	(*m)[hash]++
+}
+
+// Add takes a settled hour's changes in.
+func (p *Peers) Add(delta *Peers) {
+	p.Entities += delta.Entities
+	for a := range feature.NumAxes {
+		p.FirstNovel[a] += delta.FirstNovel[a]
+		if p.Known[a] == nil {
+			p.Known[a] = make(map[uint64]uint32)
+		}
+		for hash, n := range delta.Known[a] {
+			p.Known[a][hash] += n
+		}
+		for hash, n := range delta.gone[a] {
+			p.Known[a][hash] -= min(n, p.Known[a][hash])
+			if p.Known[a][hash] == 0 {
+				delete(p.Known[a], hash)
+			}
+		}
+		p.trim(a)
+	}
+}
+
+// trim drops values known to one entity only, then to two, and so on, until
+// the rest fits: a value becomes popular long before it could be dropped.
+func (p *Peers) trim(a feature.Axis) {
+	for least := uint32(1); len(p.Known[a]) > MaxPeerValues; least++ {
+		for hash, n := range p.Known[a] {
+			if n <= least {
+				delete(p.Known[a], hash)
+			}
+		}
+	}
+}
+
+// newcomers is how many different values an entity of a kind is expected to
+// show in its first active hour, where no peers have taught us better. They are
+// the order of magnitude of the first hours in public CloudTrail and web logs;
+// twenty peers outweigh them.
+var newcomers = [tokenwatch.NumEntityKinds][feature.NumAxes]float64{
+	tokenwatch.EntityToken:   {feature.Network: 1.5, feature.AgentFamily: 1.5, feature.Route: 8, feature.Action: 8, feature.ActionClass: 2},
+	tokenwatch.EntityActor:   {feature.Network: 1.5, feature.AgentFamily: 1.5, feature.Route: 8, feature.Action: 8, feature.ActionClass: 2},
+	tokenwatch.EntityAddress: {feature.Network: 1, feature.AgentFamily: 2, feature.Route: 10, feature.Action: 10, feature.ActionClass: 2},
+}
+
+// priorEntities is how many peers the built-in expectation counts as.
+const priorEntities = 20
+
+// firstHour is the expected number of values in a first hour, shrunk from what
+// peers showed towards the built-in expectation.
+func (p *Peers) firstHour(kind tokenwatch.EntityKind, a feature.Axis) float64 {
+	prior := newcomers[kind][a]
+	if p == nil {
+		return prior
+	}
+	return (float64(priorEntities*prior) + float64(p.FirstNovel[a])) / float64(priorEntities+p.Entities)
+}

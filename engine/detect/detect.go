@@ -1,0 +1,48 @@
+// Package detect holds the detectors, one file each, listed in all.go.
+//
+// What an entity did in a window and what it usually does come in; signals go
+// out: how improbable it was, in which respect, and which events show it. A
+// detector keeps no state of its own and looks at nothing but its arguments, so
+// that equal logs give equal signals.
+package detect
+
+import (
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/vec"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+)
+
+// Subject is one entity in one window, with what is usual for it.
+type Subject struct {
+	Now   *window.Window
+	Usual baseline.View
+}
+
+// A Detector compares windows of entities with what they usually do. Score is
+// called from several goroutines at once; it appends to out and keeps nothing.
+type Detector interface {
+	// Score emits a signal for every respect in which subject row is improbable.
+	Score(row int, subject *Subject, out []tokenwatch.Signal) []tokenwatch.Signal
+	// Explain tells an analyst what a signal of this detector means, in a clause
+	// that begins with a verb; values are what its evidence shows on its axis.
+	Explain(signal tokenwatch.Signal, values []string) string
+}
+
+// Entry is a line of All.
+type Entry struct {
+	Name string
+	Doc  string // one line: what it notices
+	New  func(vec.Hash) Detector
+}
+
+// bans turns a probability into a surprise, cut at MaxBans.
+func bans(p float64) tokenwatch.Bans {
+	if p >= 1 {
+		return 0
+	}
+	if p <= 1e-9 {
+		return tokenwatch.MaxBans
+	}
+	return tokenwatch.Bans(vec.Milli(-vec.Log10(p)))
+}

@@ -1,0 +1,296 @@
+// Package engine follows the log and finds what is out of the ordinary.
+//
+// Entries of the log come in, Steps go out: findings and their revisions, what
+// became usual for whom, and how far the log was read. The engine is a function
+// of the log: it reads no clock, no network and no randomness, and time comes
+// from events and logged ticks only. So equal logs give equal settled findings,
+// live or replayed, on any number of shards.
+//
+// Every batch is scored at once against settled baselines and the entities' own
+// earlier open windows; baselines learn only from windows that have settled.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/detect"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/vec"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// Config says how the engine works. The zero value works, but for Key, which
+// should be the store's own.
+type Config struct {
+	// Key makes finding ids and keys the engine's hashes; equal logs give equal
+	// findings only under equal keys.
+	Key [32]byte
+	// Rate is how many false findings are expected per entity and week; findings
+	// less certain than that are not raised. 0 is 0.05.
+	Rate float64
+	// Lateness is how long a window waits for late events. 0 is three hours.
+	Lateness time.Duration
+	// Shards is how many parts of the entities work in parallel. 0 is one for
+	// each processor.
+	Shards int
+	// NoPeers judges every entity by itself alone.
+	NoPeers bool
+	// StepEntries is how many entries without a finding may pass before the
+	// cursor is committed. 0 is 64.
+	StepEntries int
+	// SnapshotRows is after how many rows the open windows are written down, so
+	// that a restart need not read further back. 0 is 4 Mi.
+	SnapshotRows int
+	// Committed is called after every Step, from the engine's goroutine, with the
+	// cursor it reached and the findings it raised or revised. May be nil.
+	Committed func(cursor tokenwatch.Offset, findings []tokenwatch.Finding)
+}
+
+func (c *Config) fill() {
+	if c.Rate <= 0 {
+		c.Rate = 0.05
+	}
+	if c.Lateness <= 0 {
+		c.Lateness = storage.DefaultLateness
+	}
+	if c.Shards <= 0 {
+		c.Shards = runtime.GOMAXPROCS(0)
+	}
+	if c.StepEntries <= 0 {
+		c.StepEntries = 64
+	}
+	if c.SnapshotRows <= 0 {
+		c.SnapshotRows = 4 << 20
+	}
+	if c.Committed == nil {
+		c.Committed = func(tokenwatch.Offset, []tokenwatch.Finding) {}
+	}
+}
+
+// Engine follows one log. It is used by one goroutine.
+type Engine struct {
+	cfg     Config
+	core    *core
+	events  storage.Events
+	state   storage.State
+	tenants map[string]*tenant
+	cursor  tokenwatch.Offset // last entry taken in
+	loaded  bool
+
+	entries int // since the last Step
+	rows    int // since the last snapshot
+}
+
+// core is what all tenants share.
+type core struct {
+	key       [32]byte
+	hash      vec.Hash
+	threshold int
+	lateness  time.Duration
+	shards    int
+	noPeers   bool
+	detectors []detect.Detector
+	byName    map[string]detect.Detector
+	log       *batches
+}
+
+// New makes an engine that reads events and keeps its state in state. It starts
+// nothing.
+func New(cfg Config, events storage.Events, state storage.State) *Engine {
+	cfg.fill()
+	c := &core{
+		key:       cfg.Key,
+		hash:      vec.NewHash([16]byte(cfg.Key[:16])),
+		threshold: threshold(cfg.Rate),
+		lateness:  cfg.Lateness,
+		shards:    cfg.Shards,
+		noPeers:   cfg.NoPeers,
+		byName:    map[string]detect.Detector{},
+		log:       &batches{events: events},
+	}
+	for _, entry := range detect.All {
+		d := entry.New(c.hash)
+		c.detectors = append(c.detectors, d)
+		c.byName[entry.Name] = d
+	}
+	return &Engine{cfg: cfg, core: c, events: events, state: state, tenants: map[string]*tenant{}}
+}
+
+// threshold is the score at which the promised rate is kept, see finding.Score.
+func threshold(rate float64) int {
+	return int(vec.Milli(30-float64(20*vec.Log10(rate))) / 1000)
+}
+
+func (c *core) explain(s tokenwatch.Signal, values []string) string {
+	return c.byName[s.Detector].Explain(s, values)
+}
+
+// Run follows the log until ctx ends, then commits what it has read and returns
+// nil; or returns the error that stopped it.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	for entry, err := range e.events.Follow(ctx, e.cursor+1) {
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return fmt.Errorf("follow the log from offset %d: %w", e.cursor+1, err)
+		}
+		if err := e.Take(ctx, entry); err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return err
+		}
+	}
+	return e.commit(context.WithoutCancel(ctx))
+}
+
+// RunTo reads the log up to and with offset last, commits, and returns.
+func (e *Engine) RunTo(ctx context.Context, last tokenwatch.Offset) error {
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	if e.cursor < last {
+		for entry, err := range e.events.Scan(ctx, storage.Range{First: e.cursor + 1, Last: last}) {
+			if err == nil {
+				err = e.Take(ctx, entry)
+			}
+			if err != nil {
+				return fmt.Errorf("read the log from offset %d: %w", e.cursor+1, err)
+			}
+		}
+	}
+	return e.commit(ctx)
+}
+
+// Take takes in the next entry of the log, and commits a Step if it led to
+// something or enough entries have passed.
+func (e *Engine) Take(ctx context.Context, entry tokenwatch.Entry) error {
+	if entry.Offset != e.cursor+1 {
+		return fmt.Errorf("the log goes on at offset %d, not %d", entry.Offset, e.cursor+1)
+	}
+	if err := e.apply(entry); err != nil {
+		return err
+	}
+	e.cursor = entry.Offset
+	e.entries++
+	if e.entries >= e.cfg.StepEntries || e.concluded() || entry.Control != nil && entry.Control.Kind == tokenwatch.ControlEnd {
+		return e.commit(ctx)
+	}
+	return nil
+}
+
+func (e *Engine) apply(entry tokenwatch.Entry) error {
+	if entry.Batch != nil {
+		e.core.log.current(entry)
+		e.rows += entry.Batch.Rows()
+		return e.tenant(entry.Tenant).take(e.extract(entry))
+	}
+	for _, name := range e.concerned(entry.Tenant) {
+		var err error
+		switch entry.Control.Kind {
+		case tokenwatch.ControlTick:
+			err = e.tenants[name].tick(entry.Time)
+		case tokenwatch.ControlEnd:
+			err = e.tenants[name].end()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) extract(entry tokenwatch.Entry) *feature.Rows {
+	return feature.Extract(entry.Batch, entry.Offset, e.core.hash)
+}
+
+// concerned lists the tenants a control record is about, in order of name.
+func (e *Engine) concerned(tenant string) []string {
+	var names []string
+	for name := range e.tenants {
+		if tenant == "" || tenant == name {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (e *Engine) tenant(name string) *tenant {
+	t, ok := e.tenants[name]
+	if !ok {
+		name = strings.Clone(name)
+		t = newTenant(e.core, name)
+		e.tenants[name] = t
+	}
+	return t
+}
+
+// concluded tells whether there is something a reader is waiting for.
+func (e *Engine) concluded() bool {
+	for _, t := range e.tenants {
+		for _, s := range t.shards {
+			if len(s.out) > 0 || len(s.changed) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// errNoBatch is what evidence that points at a control record would give.
+var errNoBatch = errors.New("entry holds no batch")
+
+// batches reads single batches of the log, for evidence. It remembers the entry
+// at hand and the few it read last.
+type batches struct {
+	mu     sync.Mutex // shards ask at the same time
+	events storage.Events
+	recent [4]tokenwatch.Entry
+	next   int
+	now    tokenwatch.Entry
+}
+
+func (l *batches) current(entry tokenwatch.Entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = entry
+}
+
+// Batch returns the batch of the entry at an offset.
+func (l *batches) Batch(offset tokenwatch.Offset) (*tokenwatch.Batch, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.now.Offset == offset {
+		return l.now.Batch, nil
+	}
+	for i := range l.recent {
+		if l.recent[i].Offset == offset {
+			return l.recent[i].Batch, nil
+		}
+	}
+	for entry, err := range l.events.Scan(context.Background(), storage.Range{First: offset, Last: offset}) {
+		if err != nil {
+			return nil, fmt.Errorf("read evidence at log offset %d: %w", offset, err)
+		}
+		if entry.Batch == nil {
+			return nil, errNoBatch
+		}
+		l.recent[l.next] = entry
+		l.next = (l.next + 1) % len(l.recent)
+		return entry.Batch, nil
+	}
+	return nil, fmt.Errorf("read evidence at log offset %d: %w", offset, storage.ErrNotFound)
+}

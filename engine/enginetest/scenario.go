@@ -1,0 +1,156 @@
+package enginetest
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// Start is where the scenarios' time begins: a Monday.
+var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+// Traffic makes events of a scenario, one line of which is a stream of them:
+//
+//	token=a every=5m for=7d asn=64500 agent=curl action=items.get class=read
+//	token=a every=5s for=10m at=7d asn=64999 action=items.{n}
+//
+// every (1m) is the time between events, at (0) when the first comes and for
+// (1h) how long they last; hours=9-17 leaves other hours of the day out. {n} in a
+// value is the number of the event, so that each event has a value of its own.
+// The other fields are columns: token, kind (of the token), actor, actor_kind,
+// ip, asn, cloud, agent, route, action, class, outcome, status, source.
+//
+// The events come in order of time, and each has a request id.
+func Traffic(lines string) ([]Event, error) {
+	var events []Event
+	for i, line := range strings.Split(lines, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		stream, err := parseStream(line)
+		if err != nil {
+			return nil, fmt.Errorf("traffic line %d: %w", i+1, err)
+		}
+		events = append(events, stream.events(i)...)
+	}
+	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return events, nil
+}
+
+// Event is one event of a scenario: its time and its columns, as text.
+type Event struct {
+	Time   time.Time
+	Fields map[string]string
+}
+
+type stream struct {
+	every, at, lasts time.Duration
+	from, to         int // hours of the day
+	fields           map[string]string
+}
+
+func parseStream(line string) (stream, error) {
+	s := stream{every: time.Minute, lasts: time.Hour, from: 0, to: 24, fields: map[string]string{}}
+	for _, field := range strings.Fields(line) {
+		name, value, ok := strings.Cut(field, "=")
+		if !ok {
+			return s, fmt.Errorf("%q is not name=value", field)
+		}
+		var err error
+		switch name {
+		case "every":
+			s.every, err = duration(value)
+		case "at":
+			s.at, err = duration(value)
+		case "for":
+			s.lasts, err = duration(value)
+		case "hours":
+			_, err = fmt.Sscanf(value, "%d-%d", &s.from, &s.to)
+		default:
+			if _, ok := columns[name]; !ok {
+				return s, fmt.Errorf("unknown field %q", name)
+			}
+			s.fields[name] = value
+		}
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// duration reads a time.Duration that may begin with days: 7d, 1d12h.
+func duration(s string) (time.Duration, error) {
+	var days time.Duration
+	if d, rest, ok := strings.Cut(s, "d"); ok {
+		n, err := strconv.Atoi(d)
+		if err != nil {
+			return 0, err
+		}
+		days, s = time.Duration(n)*24*time.Hour, rest
+	}
+	if s == "" || s == "0" {
+		return days, nil
+	}
+	d, err := time.ParseDuration(s)
+	return days + d, err
+}
+
+func (s stream) events(line int) []Event {
+	var out []Event
+	n := 0
+	for at := s.at; at < s.at+s.lasts; at += s.every {
+		t := Start.Add(at)
+		if t.Hour() < s.from || t.Hour() >= s.to {
+			continue
+		}
+		fields := map[string]string{"request_id": fmt.Sprintf("r%d-%d", line, n)}
+		for name, value := range s.fields {
+			fields[name] = strings.ReplaceAll(value, "{n}", strconv.Itoa(n))
+		}
+		out = append(out, Event{t, fields})
+		n++
+	}
+	return out
+}
+
+var columns = map[string]tokenwatch.Col{
+	"token": tokenwatch.ColToken, "kind": tokenwatch.ColTokenKind, "actor": tokenwatch.ColActor,
+	"actor_kind": tokenwatch.ColActorKind, "ip": tokenwatch.ColSrcIP, "asn": tokenwatch.ColSrcASN,
+	"cloud": tokenwatch.ColSrcCloud, "agent": tokenwatch.ColAgentFamily, "route": tokenwatch.ColRoute,
+	"action": tokenwatch.ColAction, "class": tokenwatch.ColActionClass, "outcome": tokenwatch.ColOutcome,
+	"status": tokenwatch.ColStatus, "source": tokenwatch.ColSource, "request_id": tokenwatch.ColRequestID,
+}
+
+// Batch makes a sealed batch of events.
+func Batch(events []Event) *tokenwatch.Batch {
+	var b tokenwatch.Builder
+	var row tokenwatch.Row
+	for _, e := range events {
+		row.Reset()
+		row.SetInt(tokenwatch.ColTime, e.Time.UnixNano())
+		for name, value := range e.Fields {
+			c := columns[name]
+			switch c.Kind() {
+			case tokenwatch.KindAddr:
+				row.SetAddr(netip.MustParseAddr(value))
+			case tokenwatch.KindInt:
+				n, err := strconv.ParseInt(value, 10, 64)
+				if err != nil {
+					panic(err)
+				}
+				row.SetInt(c, n)
+			default:
+				row.SetString(c, value)
+			}
+		}
+		b.Append(&row)
+	}
+	return b.Batch()
+}

@@ -1,0 +1,158 @@
+package finding
+
+import (
+	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// maxReasonValues is how many values a reason shows.
+const maxReasonValues = 10
+
+var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// ID makes the id of a finding from its key, under the store's secret: ids do
+// not tell which entities exist.
+func ID(key [32]byte, tenant string, e tokenwatch.Entity, class tokenwatch.Class, kind string, day int32) string {
+	mac := hmac.New(sha256.New, key[:])
+	for _, part := range []string{tenant, e.Kind.String(), e.ID, string(class), kind} {
+		mac.Write(binary.AppendUvarint(nil, uint64(len(part))))
+		mac.Write([]byte(part))
+	}
+	mac.Write(binary.BigEndian.AppendUint32(nil, uint32(day)))
+	return "fnd_" + strings.ToLower(idEncoding.EncodeToString(mac.Sum(nil)[:15]))
+}
+
+// Build makes the finding that an incident tells of. An incident without hours
+// gives a withdrawn finding. raisedBy is the time of the event that led to a
+// provisional revision.
+func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raisedBy time.Time) tokenwatch.Finding {
+	f := tokenwatch.Finding{
+		ID:         ID(key, tenant, e, tokenwatch.ClassAnomaly, "", in.Day),
+		Tenant:     tenant,
+		EntityKind: e.Kind,
+		Entity:     e.ID,
+		Class:      tokenwatch.ClassAnomaly,
+		Settled:    in.Settled(),
+		Status:     "new",
+		Continues:  in.Continues,
+		Detectors:  []string{},
+		Reasons:    []tokenwatch.Reason{},
+		Evidence:   []tokenwatch.Event{},
+		RequestIDs: []string{},
+		Attack:     []string{},
+	}
+	if e.Kind == tokenwatch.EntityToken {
+		f.Token = tokenwatch.TokenID(e.ID)
+	}
+	if len(in.Hours) == 0 {
+		day := HourStart(in.Day * 24)
+		f.Withdrawn, f.Time, f.Window = true, day, tokenwatch.Window{Start: day, End: day.Add(24 * time.Hour)}
+		f.Severity = tokenwatch.SeverityLow
+		f.Summary = "withdrawn: with all events of the hour at hand, it was not unusual enough"
+		return f
+	}
+	strongest := &in.Hours[0]
+	for i := range in.Hours {
+		h := &in.Hours[i]
+		if h.Sum > strongest.Sum {
+			strongest = h
+		}
+		f.Learning = f.Learning || h.Learning
+		f.Evidence = append(f.Evidence, h.Events...)
+		f.Reasons = append(f.Reasons, h.Reasons...)
+	}
+	f.Reasons = strongestReasons(f.Reasons)
+	f.Evidence = earliest(f.Evidence)
+	f.Score = Score(strongest.Sum)
+	f.Severity = tokenwatch.SeverityOf(f.Score)
+	f.Window = tokenwatch.Window{Start: HourStart(in.Hours[0].Hour), End: HourStart(in.Hours[len(in.Hours)-1].Hour + 1)}
+	f.Time = raisedBy
+	if f.Settled {
+		f.Time = f.Evidence[0].Time
+	}
+	f.Kind = f.Reasons[0].Detector
+	for _, r := range f.Reasons {
+		f.Detectors = append(f.Detectors, r.Detector)
+		f.Attack = append(f.Attack, r.Attack...)
+	}
+	f.Detectors, f.Attack = sortedSet(f.Detectors), sortedSet(f.Attack)
+	for _, ev := range f.Evidence {
+		if ev.RequestID != "" {
+			f.RequestIDs = append(f.RequestIDs, ev.RequestID)
+		}
+	}
+	f.SrcIP, f.Actor = strongest.Telling.SrcIP, strongest.Telling.Actor
+	if f.Token == "" {
+		f.Token = strongest.Telling.Token
+	}
+	f.Summary = summary(e, strongest)
+	return f
+}
+
+// summary is the one sentence an analyst reads first.
+func summary(e tokenwatch.Entity, h *Hour) string {
+	var clauses []string
+	for _, r := range h.Reasons[:min(3, len(h.Reasons))] {
+		clauses = append(clauses, r.Text)
+	}
+	return fmt.Sprintf("This %s %s; by chance that would come once in %s of its hours.",
+		e.Kind, strings.Join(clauses, "; and "), odds(h.Sum))
+}
+
+// odds prints 10^(sum/1000) with one significant digit.
+func odds(sum tokenwatch.Bans) string {
+	digits := [10]string{"1", "1", "2", "2", "3", "3", "4", "5", "6", "8"} // 10^0.0 … 10^0.9
+	places := int(sum) / 1000
+	if places >= 9 {
+		return "more than 1,000,000,000"
+	}
+	n := digits[int(sum)%1000/100] + strings.Repeat("0", places)
+	for i := len(n) - 3; i > 0; i -= 3 {
+		n = n[:i] + "," + n[i:]
+	}
+	return n
+}
+
+// strongestReasons keeps, for each detector and axis, the hour in which it was
+// most surprised.
+func strongestReasons(reasons []tokenwatch.Reason) []tokenwatch.Reason {
+	slices.SortStableFunc(reasons, func(a, b tokenwatch.Reason) int {
+		return cmp.Or(-cmp.Compare(a.Surprise, b.Surprise), cmp.Compare(a.Detector, b.Detector), cmp.Compare(a.Axis, b.Axis))
+	})
+	out := reasons[:0]
+	for _, r := range reasons {
+		if !slices.ContainsFunc(out, func(o tokenwatch.Reason) bool { return o.Detector == r.Detector && o.Axis == r.Axis }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// earliest orders events by time and then content, drops repeats, and keeps the
+// first MaxEvidence.
+func earliest(events []tokenwatch.Event) []tokenwatch.Event {
+	slices.SortFunc(events, compareEvents)
+	events = slices.CompactFunc(events, func(a, b tokenwatch.Event) bool { return compareEvents(a, b) == 0 })
+	return events[:min(len(events), tokenwatch.MaxEvidence)]
+}
+
+func compareEvents(a, b tokenwatch.Event) int {
+	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.RequestID, b.RequestID), cmp.Compare(a.Source, b.Source),
+		cmp.Compare(a.Token, b.Token), cmp.Compare(a.Actor, b.Actor), cmp.Compare(a.SrcIP, b.SrcIP),
+		cmp.Compare(a.Action, b.Action), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Status, b.Status),
+		cmp.Compare(a.Outcome, b.Outcome), cmp.Compare(a.Error, b.Error))
+}
+
+func sortedSet(s []string) []string {
+	slices.Sort(s)
+	return slices.Compact(s)
+}

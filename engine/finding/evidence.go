@@ -1,0 +1,103 @@
+package finding
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+)
+
+// Log gives back the batch of an entry, for the events that evidence refers to.
+type Log interface {
+	Batch(tokenwatch.Offset) (*tokenwatch.Batch, error)
+}
+
+// Explainer puts a signal of some detector in words.
+type Explainer func(s tokenwatch.Signal, values []string) string
+
+// Describe makes an incident's hour of what was combined, with its events read
+// from the log. It fails only if the log cannot be read.
+func Describe(hour int32, c Combined, log Log, explain Explainer) (*Hour, error) {
+	h := &Hour{Hour: hour, Sum: c.Sum}
+	var refs []tokenwatch.EventRef
+	for i, s := range c.Signals {
+		refs = append(refs, s.Evidence...)
+		h.Learning = h.Learning || s.Learning
+		values, err := valuesOf(s, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Reasons = append(h.Reasons, tokenwatch.Reason{
+			Detector: s.Detector, Axis: s.Axis, Surprise: float64(s.Surprise) / 1000,
+			Observed: float64(s.Observed) / 1000, Expected: float64(s.Expected) / 1000,
+			Values: values, Text: explain(s, values), Attack: s.Attack,
+		})
+		if i == 0 {
+			if h.Telling, err = event(s.Evidence[0], log); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortFunc(refs, tokenwatch.EventRef.Compare)
+	refs = slices.CompactFunc(refs, func(a, b tokenwatch.EventRef) bool { return a.Compare(b) == 0 })
+	for _, ref := range refs[:min(len(refs), tokenwatch.MaxEvidence)] {
+		ev, err := event(ref, log)
+		if err != nil {
+			return nil, err
+		}
+		h.Events = append(h.Events, ev)
+	}
+	return h, nil
+}
+
+// valuesOf reads what a signal's evidence shows on its axis.
+func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
+	axis, ok := feature.AxisByName(s.Axis)
+	if !ok {
+		return nil, nil
+	}
+	var values []string
+	for _, ref := range s.Evidence {
+		b, err := log.Batch(ref.Offset)
+		if err != nil {
+			return nil, err
+		}
+		if v := axis.Of(b, int(ref.Row)); !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+		if len(values) == maxReasonValues {
+			break
+		}
+	}
+	return values, nil
+}
+
+// event reads the event a reference points at.
+func event(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) {
+	b, err := log.Batch(ref.Offset)
+	if err != nil {
+		return tokenwatch.Event{}, err
+	}
+	i := int(ref.Row)
+	e := tokenwatch.Event{
+		Time:      time.Unix(0, b.Int(tokenwatch.ColTime, i)).UTC(),
+		Source:    clone(b, tokenwatch.ColSource, i),
+		RequestID: clone(b, tokenwatch.ColRequestID, i),
+		Token:     tokenwatch.TokenID(clone(b, tokenwatch.ColToken, i)),
+		Actor:     clone(b, tokenwatch.ColActor, i),
+		Action:    clone(b, tokenwatch.ColAction, i),
+		Resource:  clone(b, tokenwatch.ColResource, i),
+		Status:    int(b.Int(tokenwatch.ColStatus, i)),
+		Outcome:   clone(b, tokenwatch.ColOutcome, i),
+		Error:     clone(b, tokenwatch.ColError, i),
+	}
+	if a := b.Addr(i); a.IsValid() {
+		e.SrcIP = a.String()
+	}
+	return e, nil
+}
+
+// clone copies a text out of the batch: a finding outlives it.
+func clone(b *tokenwatch.Batch, c tokenwatch.Col, i int) string { return strings.Clone(b.Text(c, i)) }

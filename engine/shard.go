@@ -1,0 +1,328 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/detect"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/finding"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+)
+
+// shard is a part of one tenant's entities, chosen by the hash of the entity. It
+// belongs to one goroutine at a time.
+type shard struct {
+	*tenant
+	index, count uint64
+	byName       [2]map[string]*entity // by EntityKind: token, actor
+	byAddr       map[[16]byte]*entity
+	open         map[int32][]*entity  // which have a window open, by hour
+	incidental   map[*entity]struct{} // which have incidents
+	touched      []*entity
+	changed      []*entity // whose settled state differs from the store's
+	dropped      []string  // state keys to delete
+	out          []tokenwatch.Finding
+}
+
+// entity is what the engine knows of one token, actor or address.
+type entity struct {
+	tokenwatch.Entity
+	usual     baseline.Usual
+	windows   []*window.Window // open, in order of their hours
+	incidents []*finding.Incident
+	touched   []touch // by the batch at hand
+	changed   bool    // listed in shard.changed
+}
+
+// touch is an hour that a batch added events to.
+type touch struct {
+	hour   int32
+	latest int64 // greatest event time the batch added, UTC milliseconds
+}
+
+func newShard(t *tenant, index, count int) *shard {
+	return &shard{
+		tenant: t, index: uint64(index), count: uint64(count),
+		byName: [2]map[string]*entity{{}, {}}, byAddr: map[[16]byte]*entity{},
+		open: map[int32][]*entity{}, incidental: map[*entity]struct{}{},
+	}
+}
+
+// apply adds a batch's rows to the windows of this shard's entities.
+func (s *shard) apply(r *feature.Rows) {
+	tokens := s.resolver(tokenwatch.EntityToken, r.Batch, tokenwatch.ColToken)
+	actors := s.resolver(tokenwatch.EntityActor, r.Batch, tokenwatch.ColActor)
+	for i, hour := range r.Hours {
+		if hour == feature.NoHour || hour < s.settled {
+			continue
+		}
+		var token, actor, lead *entity
+		if h := r.Tokens[i]; h != 0 && s.mine(h) {
+			token = tokens.entity(i)
+		}
+		if h := r.Actors[i]; h != 0 && s.mine(h) {
+			actor = actors.entity(i)
+		}
+		switch r.Lead[i] {
+		case tokenwatch.EntityToken:
+			lead = token
+		case tokenwatch.EntityActor:
+			lead = actor
+		case tokenwatch.EntityAddress:
+			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
+			if s.mine(feature.AddrHash(s.hash, a)) {
+				lead = s.address(a)
+			}
+		}
+		if lead != nil {
+			s.window(lead, hour, r.Millis[i]).Add(r, i)
+		}
+		if token != nil {
+			passing := feature.Passing(r.Batch.Text(tokenwatch.ColTokenKind, i))
+			s.window(token, hour, r.Millis[i]).AddOrigin(r, i, 0, passing)
+		}
+		if actor != nil {
+			passing := r.Batch.Text(tokenwatch.ColActorKind, i) == "role_session"
+			s.window(actor, hour, r.Millis[i]).AddOrigin(r, i, r.Tokens[i], passing)
+		}
+	}
+}
+
+func (s *shard) mine(hash uint64) bool { return hash%s.count == s.index }
+
+// resolver finds a batch's entities through the codes of its dictionary.
+type resolver struct {
+	shard *shard
+	kind  tokenwatch.EntityKind
+	v     *tokenwatch.Vector
+	found []*entity
+}
+
+func (s *shard) resolver(kind tokenwatch.EntityKind, b *tokenwatch.Batch, c tokenwatch.Col) resolver {
+	v := b.Column(c)
+	return resolver{s, kind, v, make([]*entity, v.Dict.Len())}
+}
+
+func (r *resolver) entity(row int) *entity {
+	code := r.v.Codes[row]
+	if r.found[code] == nil {
+		r.found[code] = r.shard.named(r.kind, r.v.Dict.At(int(code)))
+	}
+	return r.found[code]
+}
+
+func (s *shard) named(kind tokenwatch.EntityKind, id string) *entity {
+	e, ok := s.byName[kind][id]
+	if !ok {
+		id = strings.Clone(id)
+		e = &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}}
+		s.byName[kind][id] = e
+	}
+	return e
+}
+
+func (s *shard) address(a [16]byte) *entity {
+	e, ok := s.byAddr[a]
+	if !ok {
+		id := netip.AddrFrom16(a).Unmap().String()
+		e = &entity{Entity: tokenwatch.Entity{Kind: tokenwatch.EntityAddress, ID: id}}
+		s.byAddr[a] = e
+	}
+	return e
+}
+
+// window returns an entity's window of an hour and notes that it was touched.
+func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
+	if len(e.touched) == 0 {
+		s.touched = append(s.touched, e)
+	}
+	at, ok := slices.BinarySearchFunc(e.touched, hour, func(t touch, h int32) int { return int(t.hour - h) })
+	if !ok {
+		e.touched = slices.Insert(e.touched, at, touch{hour, millis})
+	}
+	e.touched[at].latest = max(e.touched[at].latest, millis)
+	i, ok := e.find(hour)
+	if !ok {
+		s.addWindow(e, &window.Window{Hour: hour})
+	}
+	return e.windows[i]
+}
+
+// addWindow opens a window that the entity has none of the hour of.
+func (s *shard) addWindow(e *entity, w *window.Window) {
+	at, _ := e.find(w.Hour)
+	e.windows = slices.Insert(e.windows, at, w)
+	s.open[w.Hour] = append(s.open[w.Hour], e)
+}
+
+func (e *entity) find(hour int32) (int, bool) {
+	return slices.BinarySearchFunc(e.windows, hour, func(w *window.Window, h int32) int { return int(w.Hour - h) })
+}
+
+// score judges the windows that were touched, at once, against what has settled
+// and the entity's own earlier open windows.
+func (s *shard) score() error {
+	for _, e := range s.touched {
+		for _, t := range e.touched {
+			at, _ := e.find(t.hour)
+			c := s.judge(e, at)
+			if finding.Score(c.Sum) < s.threshold {
+				continue // what was raised before stays until its hour settles
+			}
+			in := s.incident(e, t.hour/24)
+			if !escalates(in, t.hour, c) {
+				continue
+			}
+			h, err := finding.Describe(t.hour, c, s.log, s.explain)
+			if err != nil {
+				return err
+			}
+			in.Put(t.hour, h)
+			s.tell(e, in, time.UnixMilli(t.latest).UTC())
+		}
+		e.touched = e.touched[:0]
+	}
+	s.touched = s.touched[:0]
+	return nil
+}
+
+// escalates tells whether an open hour says enough more than the finding does
+// already to revise it: five points of score, or a further reason.
+func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
+	if in.Revision == 0 {
+		return true
+	}
+	for _, h := range in.Hours {
+		if h.Hour == hour && len(h.Reasons) < len(c.Signals) {
+			return true
+		}
+	}
+	return finding.Score(c.Sum) >= in.Score+5
+}
+
+// judge runs the detectors over an entity's window.
+func (s *shard) judge(e *entity, at int) finding.Combined {
+	w := e.windows[at]
+	subject := detect.Subject{Now: w, Usual: baseline.View{
+		Kind: e.Kind, Usual: &e.usual, Open: e.windows[:at], Peers: s.peers(e.Kind),
+	}}
+	var signals []tokenwatch.Signal
+	for _, d := range s.detectors {
+		signals = d.Score(0, &subject, signals)
+	}
+	return finding.Combine(signals)
+}
+
+// settle closes the windows of an hour: it gives the final judgement, then
+// learns from it. Hours settle in order, so e.windows[0] is the one if any is.
+func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
+	for _, e := range s.open[hour] {
+		if err := s.settleEntity(e, hour, delta); err != nil {
+			return err
+		}
+	}
+	delete(s.open, hour)
+	for e := range s.incidental {
+		s.forgetIncidents(e, hour)
+	}
+	return nil
+}
+
+func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error {
+	c := s.judge(e, 0)
+	odd := finding.Score(c.Sum) >= s.threshold
+	in := e.existing(hour / 24)
+	if odd {
+		in = s.incident(e, hour/24)
+		h, err := finding.Describe(hour, c, s.log, s.explain)
+		if err != nil {
+			return err
+		}
+		h.Settled = true
+		in.Put(hour, h)
+	} else if in != nil {
+		in.Put(hour, nil)
+	}
+	if in != nil {
+		s.tell(e, in, time.Time{})
+	}
+	e.usual.Learn(e.windows[0], odd, &delta.Kinds[e.Kind])
+	if e.windows[0].Stored {
+		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, hour))
+	}
+	e.windows = slices.Delete(e.windows, 0, 1)
+	s.change(e)
+	return nil
+}
+
+// tell emits a revision of an incident's finding if it says something that the
+// last one did not: a settled one whenever its bytes differ, a provisional one
+// as score decided.
+func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
+	if before := e.existing(in.Day - 1); before != nil && len(before.Hours) > 0 {
+		in.Continues = finding.ID(s.key, s.name, e.Entity, tokenwatch.ClassAnomaly, "", in.Day-1)
+	} else {
+		in.Continues = ""
+	}
+	s.change(e)
+	if len(in.Hours) == 0 && in.Revision == 0 {
+		return
+	}
+	if !in.Settled() && raisedBy.IsZero() {
+		return // an hour settled while others are open: their turn comes
+	}
+	f := finding.Build(s.key, s.name, e.Entity, in, raisedBy)
+	told := f.Canonical()
+	if string(told) == string(in.Told) {
+		return
+	}
+	in.Revision++
+	in.Told, in.Score = told, f.Score
+	f.Revision = in.Revision
+	s.out = append(s.out, f)
+}
+
+func (e *entity) existing(day int32) *finding.Incident {
+	for _, in := range e.incidents {
+		if in.Day == day {
+			return in
+		}
+	}
+	return nil
+}
+
+func (s *shard) incident(e *entity, day int32) *finding.Incident {
+	if in := e.existing(day); in != nil {
+		return in
+	}
+	in := &finding.Incident{Day: day}
+	e.incidents = append(e.incidents, in)
+	s.incidental[e] = struct{}{}
+	return in
+}
+
+// forgetIncidents drops those that no hour to come can continue.
+func (s *shard) forgetIncidents(e *entity, hour int32) {
+	e.incidents = slices.DeleteFunc(e.incidents, func(in *finding.Incident) bool {
+		old := in.Day+2 <= hour/24
+		if old {
+			s.dropped = append(s.dropped, incidentKey(s.name, e.Entity, in.Day))
+		}
+		return old
+	})
+	if len(e.incidents) == 0 {
+		delete(s.incidental, e)
+	}
+}
+
+func (s *shard) change(e *entity) {
+	if !e.changed {
+		e.changed = true
+		s.changed = append(s.changed, e)
+	}
+}

@@ -1,0 +1,332 @@
+package engine
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/finding"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// The engine's records, by first byte of their key; the rest of a key are parts
+// as appendPart writes them. Nothing is keyed by shard, so that the number of
+// shards may change between two starts.
+const (
+	recTenant   = 't' // tenant → tenantRecord
+	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
+	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
+	recWindow   = 'w' // tenant, kind, entity, hour → window.Window, as of the snapshot
+	recNames    = 'n' // tenant, token → []tokenwatch.Alias
+	recSnapshot = 's' // → offset the windows are as of
+)
+
+// tenantRecord is what is stored of a tenant as a whole.
+type tenantRecord struct {
+	_        struct{} `cbor:",toarray"`
+	Greatest int64    // event time, see storage.Watermark
+	Settled  int32
+	Epoch    *baseline.Epoch
+}
+
+var (
+	encoding = func() cbor.EncMode {
+		m, err := cbor.EncOptions{Sort: cbor.SortCoreDeterministic, Time: cbor.TimeRFC3339Nano}.EncMode()
+		if err != nil {
+			panic(err)
+		}
+		return m
+	}()
+	decoding = func() cbor.DecMode {
+		m, err := cbor.DecOptions{MaxArrayElements: 1 << 24, MaxMapPairs: 1 << 24}.DecMode()
+		if err != nil {
+			panic(err)
+		}
+		return m
+	}()
+)
+
+// appendPart adds a text to a key so that no text is the beginning of another.
+func appendPart(key []byte, part string) []byte {
+	key = binary.AppendUvarint(key, uint64(len(part)))
+	return append(key, part...)
+}
+
+func cutPart(key []byte) (part string, rest []byte, ok bool) {
+	n, size := binary.Uvarint(key)
+	if size <= 0 || n > uint64(len(key)-size) {
+		return "", nil, false
+	}
+	key = key[size:]
+	return string(key[:n]), key[n:], true
+}
+
+func entityKey(record byte, tenant string, e tokenwatch.Entity) []byte {
+	key := appendPart([]byte{record}, tenant)
+	return appendPart(append(key, byte(e.Kind)), e.ID)
+}
+
+func incidentKey(tenant string, e tokenwatch.Entity, day int32) string {
+	return string(binary.BigEndian.AppendUint32(entityKey(recIncident, tenant, e), uint32(day)))
+}
+
+func windowKey(tenant string, e tokenwatch.Entity, hour int32) string {
+	return string(binary.BigEndian.AppendUint32(entityKey(recWindow, tenant, e), uint32(hour)))
+}
+
+// commit writes a Step: everything that changed since the last one.
+func (e *Engine) commit(ctx context.Context) error {
+	if e.entries == 0 {
+		return nil
+	}
+	step := storage.Step{Cursor: e.cursor}
+	snapshot := e.rows >= e.cfg.SnapshotRows
+	for _, t := range e.sortedTenants() {
+		t.records(&step.Records)
+		for _, s := range t.shards {
+			s.records(&step.Records, snapshot)
+			step.Findings = append(step.Findings, s.out...)
+			s.out = s.out[:0]
+		}
+	}
+	if snapshot {
+		step.Records = append(step.Records, storage.Record{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))})
+		e.rows = 0
+	}
+	slices.SortStableFunc(step.Findings, func(a, b tokenwatch.Finding) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Revision, b.Revision))
+	})
+	for i := range step.Findings {
+		f := &step.Findings[i]
+		f.Aliases = e.tenants[f.Tenant].aliases(f.Token)
+	}
+	findings, err := e.state.Commit(ctx, step)
+	if err != nil {
+		return fmt.Errorf("commit the engine's step to offset %d: %w", step.Cursor, err)
+	}
+	e.entries = 0
+	e.cfg.Committed(step.Cursor, findings)
+	return nil
+}
+
+func (e *Engine) sortedTenants() []*tenant {
+	var ts []*tenant
+	for _, t := range e.tenants {
+		ts = append(ts, t)
+	}
+	slices.SortFunc(ts, func(a, b *tenant) int { return cmp.Compare(a.name, b.name) })
+	return ts
+}
+
+func (t *tenant) records(out *[]storage.Record) {
+	if t.dirty {
+		key := appendPart([]byte{recTenant}, t.name)
+		*out = append(*out, storage.Record{Key: key, Value: encode(tenantRecord{
+			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch,
+		})})
+		t.dirty = false
+	}
+	for token := range t.renamed {
+		key := appendPart(appendPart([]byte{recNames}, t.name), string(token))
+		*out = append(*out, storage.Record{Key: key, Value: encode(t.names[token])})
+	}
+	clear(t.renamed)
+}
+
+// aliases returns the names of a token, in order of kind and value.
+func (t *tenant) aliases(token tokenwatch.TokenID) []tokenwatch.Alias {
+	names := slices.Clone(t.names[token])
+	slices.SortFunc(names, func(a, b tokenwatch.Alias) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
+	})
+	return names
+}
+
+func (s *shard) records(out *[]storage.Record, snapshot bool) {
+	for _, key := range s.dropped {
+		*out = append(*out, storage.Record{Key: []byte(key)})
+	}
+	s.dropped = s.dropped[:0]
+	for _, e := range s.changed {
+		e.changed = false
+		if e.usual.Last != 0 {
+			*out = append(*out, storage.Record{Key: entityKey(recBaseline, s.name, e.Entity), Value: encode(&e.usual)})
+		}
+		for _, in := range e.incidents {
+			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encode(in)})
+		}
+	}
+	s.changed = s.changed[:0]
+	if !snapshot {
+		return
+	}
+	for hour, entities := range s.open {
+		for _, e := range entities {
+			at, _ := e.find(hour)
+			e.windows[at].Stored = true
+			*out = append(*out, storage.Record{Key: []byte(windowKey(s.name, e.Entity, hour)), Value: encode(e.windows[at])})
+		}
+	}
+}
+
+// load brings back what was known at the last Step: the records, and of the open
+// windows what came after the snapshot from the log itself.
+func (e *Engine) load(ctx context.Context) error {
+	if e.loaded {
+		return nil
+	}
+	cursor, err := e.state.Cursor(ctx)
+	if err != nil {
+		return fmt.Errorf("load the engine's state: %w", err)
+	}
+	var snapshot uint64
+	for r, err := range e.state.Records(ctx, nil) {
+		if err == nil {
+			err = e.loadRecord(r, &snapshot)
+		}
+		if err != nil {
+			return fmt.Errorf("load the engine's state: %w", err)
+		}
+	}
+	if e.cursor = cursor; cursor > tokenwatch.Offset(snapshot) {
+		if err := e.replay(ctx, tokenwatch.Offset(snapshot)+1, cursor); err != nil {
+			return err
+		}
+	}
+	e.loaded = true
+	return nil
+}
+
+func (e *Engine) replay(ctx context.Context, first, last tokenwatch.Offset) error {
+	for entry, err := range e.events.Scan(ctx, storage.Range{First: first, Last: last}) {
+		if err != nil {
+			return fmt.Errorf("read open windows back from log offset %d: %w", first, err)
+		}
+		if entry.Batch != nil {
+			e.rows += entry.Batch.Rows()
+			e.tenant(entry.Tenant).replay(e.extract(entry))
+		}
+	}
+	return nil
+}
+
+func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
+	record, rest := r.Key[0], r.Key[1:]
+	if record == recSnapshot {
+		return decode(r, snapshot)
+	}
+	name, rest, ok := cutPart(rest)
+	if !ok {
+		return corrupt(r)
+	}
+	t := e.tenant(name)
+	switch record {
+	case recTenant:
+		return t.loadTenant(r)
+	case recNames:
+		token, _, ok := cutPart(rest)
+		if !ok {
+			return corrupt(r)
+		}
+		var names []tokenwatch.Alias
+		if err := decode(r, &names); err != nil {
+			return err
+		}
+		t.names[tokenwatch.TokenID(token)] = names
+		return nil
+	case recBaseline, recIncident, recWindow:
+		return t.loadEntity(record, rest, r)
+	default:
+		return corrupt(r)
+	}
+}
+
+func (t *tenant) loadTenant(r storage.Record) error {
+	stored := tenantRecord{Epoch: t.epoch}
+	if err := decode(r, &stored); err != nil {
+		return err
+	}
+	t.watermark = storage.WatermarkAt(t.lateness, stored.Greatest)
+	t.settled, t.epoch = stored.Settled, stored.Epoch
+	return nil
+}
+
+func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
+	if len(key) == 0 || key[0] >= byte(tokenwatch.NumEntityKinds) {
+		return corrupt(r)
+	}
+	kind := tokenwatch.EntityKind(key[0])
+	id, _, ok := cutPart(key[1:])
+	if !ok {
+		return corrupt(r)
+	}
+	s, e, err := t.lookUp(kind, id)
+	if err != nil {
+		return corrupt(r)
+	}
+	switch record {
+	case recBaseline:
+		return decode(r, &e.usual)
+	case recIncident:
+		in := new(finding.Incident)
+		if err := decode(r, in); err != nil {
+			return err
+		}
+		e.incidents = append(e.incidents, in)
+		s.incidental[e] = struct{}{}
+	case recWindow:
+		w := new(window.Window)
+		if err := decode(r, w); err != nil {
+			return err
+		}
+		w.Stored = true
+		s.addWindow(e, w)
+	}
+	return nil
+}
+
+// lookUp finds the shard of an entity and the entity in it, made if need be.
+func (t *tenant) lookUp(kind tokenwatch.EntityKind, id string) (*shard, *entity, error) {
+	if kind == tokenwatch.EntityAddress {
+		a, err := netip.ParseAddr(id)
+		if err != nil {
+			return nil, nil, err
+		}
+		s := t.shardOf(feature.AddrHash(t.hash, a.As16()))
+		return s, s.address(a.As16()), nil
+	}
+	s := t.shardOf(t.hash.String(id))
+	return s, s.named(kind, id), nil
+}
+
+func (t *tenant) shardOf(hash uint64) *shard { return t.shards[hash%uint64(len(t.shards))] }
+
+func encode(v any) []byte {
+	b, err := encoding.Marshal(v)
+	if err != nil {
+		panic("engine: encode state: " + err.Error()) // no state type of ours can fail
+	}
+	return b
+}
+
+func decode(r storage.Record, v any) error {
+	if err := decoding.Unmarshal(r.Value, v); err != nil {
+		return corrupt(r)
+	}
+	return nil
+}
+
+// corrupt says which record cannot be read, without its content.
+func corrupt(r storage.Record) error {
+	return &storage.Corruption{What: "engine state", Err: fmt.Errorf("record of kind %q", strings.ToValidUTF8(string(bytes.Clone(r.Key[:1])), "?"))}
+}

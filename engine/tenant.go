@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// tenant is the engine's view of one tenant: how far its time has got, what its
+// entities are like together, and the shards that hold them.
+type tenant struct {
+	*core
+	name      string
+	watermark storage.Watermark
+	settled   int32 // hours before this one have settled
+	epoch     *baseline.Epoch
+	shards    []*shard
+	names     map[tokenwatch.TokenID][]tokenwatch.Alias
+	renamed   map[tokenwatch.TokenID]struct{} // whose names differ from the store's
+	dirty     bool                            // watermark, settled or epoch differ from the store's
+}
+
+func newTenant(c *core, name string) *tenant {
+	t := &tenant{
+		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
+		names: map[tokenwatch.TokenID][]tokenwatch.Alias{}, renamed: map[tokenwatch.TokenID]struct{}{},
+	}
+	for i := range c.shards {
+		t.shards = append(t.shards, newShard(t, i, c.shards))
+	}
+	return t
+}
+
+// take adds a batch to the windows and judges them.
+func (t *tenant) take(r *feature.Rows) error {
+	t.learnNames(r.Batch.Names())
+	t.watermark.Observe(r.Batch)
+	t.dirty = true
+	if err := t.each(r.Batch.Rows(), func(s *shard) error {
+		s.apply(r)
+		return s.score()
+	}); err != nil {
+		return err
+	}
+	return t.settleBefore(t.watermark.Value())
+}
+
+// replay adds a batch to windows that are still open, and judges nothing: it
+// rebuilds what was in memory when the engine stopped.
+func (t *tenant) replay(r *feature.Rows) {
+	for _, s := range t.shards {
+		s.apply(r)
+		for _, e := range s.touched {
+			e.touched = e.touched[:0]
+		}
+		s.touched = s.touched[:0]
+	}
+}
+
+// tick lets time pass.
+func (t *tenant) tick(at time.Time) error {
+	if !t.watermark.Tick(at) {
+		return nil
+	}
+	t.dirty = true
+	return t.settleBefore(t.watermark.Value())
+}
+
+// settleBefore settles every window that ends at or before the watermark, hour
+// by hour: all entities' windows of an hour use the epoch before it, and make
+// the next one together.
+func (t *tenant) settleBefore(mark time.Time, ok bool) error {
+	if !ok {
+		return nil
+	}
+	end := int32(min(max(mark.Unix()/3600, 0), math.MaxInt32))
+	for {
+		hour := t.firstOpen()
+		if hour >= end {
+			break
+		}
+		deltas := make([]baseline.Epoch, len(t.shards))
+		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
+			return err
+		}
+		for i := range deltas {
+			for k := range t.epoch.Kinds {
+				t.epoch.Kinds[k].Add(&deltas[i].Kinds[k])
+			}
+		}
+		t.epoch.Hour = hour
+		t.dirty = true
+	}
+	t.settled = max(t.settled, end)
+	return nil
+}
+
+// end settles everything: no more events will come.
+func (t *tenant) end() error {
+	return t.settleBefore(time.Unix(math.MaxInt32*3600, 0), true)
+}
+
+// firstOpen is the earliest hour of an open window.
+func (t *tenant) firstOpen() int32 {
+	first := int32(math.MaxInt32)
+	for _, s := range t.shards {
+		for hour := range s.open {
+			first = min(first, hour)
+		}
+	}
+	return first
+}
+
+// parallelFrom is how many rows are worth a goroutine for each shard.
+const parallelFrom = 512
+
+// each runs f on every shard, at once if there is enough to do.
+func (t *tenant) each(rows int, f func(*shard) error) error {
+	if rows < parallelFrom || len(t.shards) == 1 {
+		for _, s := range t.shards {
+			if err := f(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	errs := make([]error, len(t.shards))
+	var wg sync.WaitGroup
+	for i, s := range t.shards {
+		wg.Go(func() { errs[i] = f(s) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// peers returns what the judged entity's peers are like, nil if they are left
+// out or too few have a past.
+func (t *tenant) peers(k tokenwatch.EntityKind) *baseline.Peers {
+	if t.noPeers {
+		return nil
+	}
+	return &t.epoch.Kinds[k]
+}
+
+// maxAliases bounds the names remembered of one token.
+const maxAliases = 16
+
+func (t *tenant) learnNames(namings []tokenwatch.Naming) {
+	for _, n := range namings {
+		known := t.names[n.Token]
+		if len(known) < maxAliases && !slices.Contains(known, n.Alias) {
+			t.names[n.Token] = append(known, n.Alias)
+			t.renamed[n.Token] = struct{}{}
+		}
+	}
+}
