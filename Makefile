@@ -1,0 +1,64 @@
+# `make` alone lists the targets.
+SHELL := /bin/bash
+GO ?= go
+export CGO_ENABLED ?= 0
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+TOOL = cd tools && $(GO) tool -n
+PKGS = ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check race fuzz crash bench golden generate build lint nightly stale
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, take in a real recorded attack, show what was found, and serve on 127.0.0.1
+	@./bin/tokenwatch demo --serve --data data
+
+build: ## one static binary: bin/tokenwatch
+	@$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/tokenwatch ./cmd/tokenwatch
+
+test: ## all tests, as a new clone runs them
+	$(GO) test $(PKGS)
+
+check: lint stale ## formatting, vet, staticcheck, generated files up to date, then the tests
+	$(GO) test -short $(PKGS)
+
+lint: ## gofmt, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt'ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$$($(TOOL) staticcheck) $(PKGS)
+
+generate: ## the code and the OpenAPI document made from proto/
+	$(GO) generate ./proto
+
+stale: ## fail if what `make generate` writes differs from what is committed
+	@before=$$(find proto -type f | sort | xargs sha256sum | sha256sum); $(MAKE) --no-print-directory generate; \
+	after=$$(find proto -type f | sort | xargs sha256sum | sha256sum); \
+	if [ "$$before" != "$$after" ]; then echo "generated files were stale: commit what 'make generate' wrote"; exit 1; fi
+
+golden: ## rewrite the expected parts of the golden cases; read the diff
+	$(GO) test ./ingest/... ./engine/... ./cmd/... -rewrite
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@set -e; for pkg in $$($(GO) list $(PKGS)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+crash: ## crash at every file-system operation, faults at every operation, bit rot, and real SIGKILLs
+	$(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.long -v -timeout 30m
+	$(GO) test ./bench -run Kill -kills 100 -v -timeout 30m
+
+bench: build ## ingest 2 M events over HTTP with the engine on, and print the figures
+	$(GO) run ./bench
+
+nightly: ## the long forms: more crashes, kills, histories and fuzzing
+	$(MAKE) fuzz FUZZTIME=30m
+	$(MAKE) crash
+	$(GO) test ./engine -histories 2000 -timeout 4h
+	$(GO) test ./bench -run Kill -kills 2000 -v -timeout 12h
