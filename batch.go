@@ -124,7 +124,9 @@ func (v *Vector) check(rows int, k Kind) error {
 	case KindBool:
 		n = len(v.Bools)
 	}
-	if n != 0 && n != rows {
+	if n == 0 {
+		*v = Vector{} // null in every row has one form only
+	} else if n != rows {
 		return errShape
 	}
 	return nil
@@ -150,11 +152,12 @@ func (s Strings) check() error {
 	return nil
 }
 
-func (a Attributes) check(rows int) error {
+func (a *Attributes) check(rows int) error {
 	if len(a.Offsets) == 0 {
 		if len(a.Keys) != 0 || a.Values.Len() != 0 {
 			return errShape
 		}
+		*a = Attributes{} // no row has any: one form only
 		return nil
 	}
 	if err := errors.Join(a.Dict.check(), a.Values.check()); err != nil {

@@ -55,8 +55,15 @@ func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
 	first := u.Last == 0
 	u.decay(w.Hour)
 	u.Last = w.Hour
-	if Concurrent(w) {
+	concurrent := Concurrent(w)
+	if concurrent {
 		u.Concurrent += Unit
+	}
+	if !odd && len(w.Origins) > 0 {
+		delta.Hours++
+		if concurrent {
+			delta.Concurrent++
+		}
 	}
 	if w.Events == 0 {
 		return // the entity led none of the window's events: it did nothing of its own

@@ -19,6 +19,8 @@ type Peers struct {
 	_          struct{}                `cbor:",toarray"`
 	Entities   uint32                  // that have a first hour behind them
 	FirstNovel [feature.NumAxes]uint32 // values seen in these first hours, over all
+	Hours      uint32                  // ordinary hours whose origins are known
+	Concurrent uint32                  // of these, with two networks in use at once
 	// Known is by how many entities each value is known.
 	Known [feature.NumAxes]map[uint64]uint32
 	// gone collects what Add must take away.
@@ -42,6 +44,8 @@ func (p *Peers) note(a feature.Axis, hash uint64, by int) {
 // Add takes a settled hour's changes in.
 func (p *Peers) Add(delta *Peers) {
 	p.Entities += delta.Entities
+	p.Hours += delta.Hours
+	p.Concurrent += delta.Concurrent
 	for a := range feature.NumAxes {
 		p.FirstNovel[a] += delta.FirstNovel[a]
 		if p.Known[a] == nil {
@@ -93,4 +97,17 @@ func (p *Peers) firstHour(kind tokenwatch.EntityKind, a feature.Axis) float64 {
 		return prior
 	}
 	return (float64(priorEntities*prior) + float64(p.FirstNovel[a])) / float64(priorEntities+p.Entities)
+}
+
+// priorHours is how many hours of peers the built-in rate of concurrent use
+// counts as.
+const priorHours = 1000
+
+// ConcurrentRate is the share of hours in which an entity of this kind has two
+// networks in use at once, shrunk from what peers showed towards prior.
+func (p *Peers) ConcurrentRate(prior float64) float64 {
+	if p == nil {
+		return prior
+	}
+	return (float64(priorHours*prior) + float64(p.Concurrent)) / (priorHours + float64(p.Hours))
 }

@@ -17,7 +17,7 @@ import (
 // The probability of that without a thief is how often the entity had two
 // networks at once in its active hours H, of which C were so,
 //
-//	p = (C + a·π) / (H + a),  a = 10 hours, π from the table below,
+//	p = (C + a·π) / (H + a),  a = 10 hours, π that of its peers,
 //
 // times how rarely the two sides of an honest pair differ in the kind of
 // network, in the program, and in the credential of one session. The factors are
@@ -32,12 +32,12 @@ func newConcurrentOrigins(vec.Hash) Detector { return concurrentOrigins{} }
 
 const (
 	priorHours     = 10.0
-	concurrentRate = 0.05 // π of a token or a person: laptop and phone, office and VPN
-	sessionRate    = 0.01 // π of a session's credentials, which live in one place
-	usualNetwork   = 0.5  // both networks are ones the entity is known for
-	otherKind      = 0.1  // one network private or hosted, the other not
-	otherAgent     = 0.3  // another program on the other side
-	otherKey       = 0.02 // a second key id of a session while the first one is in use
+	concurrentRate = 0.05  // π of a token or a person, before peers are known: laptop and phone, office and VPN
+	sessionRate    = 0.002 // π of a session's credentials, which live in one place
+	usualNetwork   = 0.5   // both networks are ones the entity is known for
+	otherKind      = 0.1   // one network private or hosted, the other not
+	otherAgent     = 0.3   // another program on the other side
+	otherKey       = 0.02  // a second key id of a session while the first one is in use
 )
 
 func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
@@ -66,8 +66,8 @@ func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []t
 	if s.Now.Passing {
 		rate = sessionRate
 	}
-	hours := s.Usual.Hours()
-	expected := (s.Usual.ConcurrentHours() + float64(priorHours*rate)) / (hours + priorHours)
+	rate = s.Usual.Peers.ConcurrentRate(rate)
+	expected := (s.Usual.ConcurrentHours() + float64(priorHours*rate)) / (s.Usual.Hours() + priorHours)
 	surprise := bans(float64(expected * best))
 	if surprise < tokenwatch.Surprising {
 		return out

@@ -168,18 +168,18 @@ var axisNouns = map[string][2]string{
 
 func (d *novelty) Explain(s tokenwatch.Signal, values []string) string {
 	n := s.Observed / 1000
-	noun := axisNouns[s.Axis][1]
+	noun, are := axisNouns[s.Axis][1], "are"
 	if n == 1 {
-		noun = axisNouns[s.Axis][0]
+		noun, are = axisNouns[s.Axis][0], "is"
 	}
 	shown := strings.Join(values, ", ")
 	if more := int(n) - len(values); more > 0 && len(values) > 0 {
 		shown += fmt.Sprintf(" and %d more", more)
 	}
 	if s.Learning {
-		return fmt.Sprintf("used %d %s in its first hour, where about %s would be usual: %s", n, noun, decimal(s.Expected), shown)
+		return fmt.Sprintf("used %d %s in its first hour, where about %s would be expected: %s", n, noun, decimal(s.Expected), shown)
 	}
-	return fmt.Sprintf("used %d new %s in one hour, where %s would be usual: %s", n, noun, decimal(s.Expected), shown)
+	return fmt.Sprintf("used %d %s in one hour that %s not usual for it, where %s would be expected: %s", n, noun, are, decimal(s.Expected), shown)
 }
 
 // decimal prints thousandths with as many places as matter.
