@@ -6,7 +6,7 @@ type Reject struct {
 	Index  int    `json:"index"`            // of the record in its request, from 0
 	Offset int64  `json:"offset"`           // of its first byte in the decoded request or file
 	Length int64  `json:"length"`           // in bytes, before any cut
-	Digest string `json:"digest"`           // keyed digest of the record
+	Digest string `json:"digest"`           // keyed digest of the record; "" if it was too long to hold
 	Reason string `json:"reason"`           // one of the Reason constants
 	Detail string `json:"detail,omitempty"` // where and what to do, in words of ours
 }

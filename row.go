@@ -19,7 +19,7 @@ type Row struct {
 	// Names are the names other than the secret by which the record knows its token.
 	Names []Name
 	// Credentials are the raw credentials found in declared carriers; the first
-	// is the one the request was made with. seal empties it.
+	// that is not Incidental is the one the request was made with. seal empties it.
 	Credentials []Credential
 }
 
@@ -39,6 +39,10 @@ type Name struct {
 type Credential struct {
 	Secret  Secret
 	Carrier string // where it stood: authorization, cookie:session, query:api_key …
+	// Incidental: the record holds it, but the request was not made with it: a
+	// credential in an answer, a password in a body, a referring URL. It is
+	// masked and never becomes the row's token.
+	Incidental bool
 }
 
 // Reset empties the row for the next record and keeps its memory.
@@ -135,7 +139,16 @@ func (r *Row) AddCredential(carrier string, secret []byte) {
 		r.Credentials = append(r.Credentials, Credential{})
 	}
 	r.Credentials[n].Carrier = carrier
+	r.Credentials[n].Incidental = false
 	r.Credentials[n].Secret.hold(secret)
+}
+
+// AddIncidental adds a raw credential that the record holds but the request was
+// not made with; an empty one is ignored. The row keeps secret, not a copy.
+func (r *Row) AddIncidental(carrier string, secret []byte) {
+	if r.AddCredential(carrier, secret); len(secret) > 0 {
+		r.Credentials[len(r.Credentials)-1].Incidental = true
+	}
 }
 
 // Keep copies s into memory that lives as long as the row's values do.

@@ -1,0 +1,38 @@
+// Package seal is the only way from a Row into a Batch. In comes a parsed
+// [tokenwatch.Row], which may hold raw credentials anywhere; out goes the same
+// row in a [tokenwatch.Builder], where every credential has become a keyed
+// fingerprint.
+//
+// # What is masked, and in what order
+//
+//  1. Carriers: what the parser declared as a credential becomes a fingerprint,
+//     the token of the row.
+//  2. Occurrences: any run of twelve bytes or more that another field shares
+//     with a credential of the record is masked there, whole or in part, whatever
+//     its letter case, as it stands or below percent, backslash, base64 or hex
+//     encoding. A credential of 8 to 11 bytes is masked as a substring; one of
+//     4 to 7 bytes where no letter or digit adjoins it; a shorter one where it is
+//     a whole value. This is searched only in records with a credential.
+//  3. Known formats (table formats) and values named as secrets (table
+//     secretNames), in every column, below the same encodings; they become the
+//     fingerprint of what was found, and join with it.
+//  4. Runs that look like secrets (rules in random.go) in the columns of free
+//     text, in paths and in attrs become digests "dg_…": equal strings have equal
+//     digests. Columns of declared vocabulary and ids, UUIDs, ARNs, e-mail
+//     addresses, provider resource ids and attrs named as ids or hashes are exempt.
+//
+// Steps 1 to 3 are promises for credentials of four bytes and more; step 4 is a
+// heuristic. Measured by this package's tests (TestRecall, TestFalseMasks): of
+// random secrets of 20 characters and more, 99 in 100 are masked (base64 with
+// slashes in a path: 93); secrets with punctuation among their characters are
+// found only by chance. Of 60,000 lines of a shop's access log 0.3 % have a mask,
+// mostly click ids in referers; of lines of two web scanners 1 %; of 1,910
+// CloudTrail records 4 %, mostly encoded authorization messages.
+//
+// # What becomes of odd bytes
+//
+// Stored text is valid UTF-8 without control characters: what is not UTF-8
+// becomes U+FFFD; C0 and C1 controls, DEL, line and paragraph separators and
+// marks that change the direction of text are kept as the six characters \uXXXX.
+// A backslash that was there before stays as it is.
+package seal

@@ -1,0 +1,347 @@
+package seal
+
+import (
+	"bytes"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// search does steps 3 and 4 for field i.
+func (s *Sealer) search(i int) {
+	f := &s.fields[i]
+	whole := f.named != nil && f.named.admits(f.text)
+	if !whole {
+		if has, ok := s.clean.get(f.text, f.free); ok {
+			f.has = has
+			return
+		}
+	}
+	f.has = look(f.text)
+	s.views[0].b = f.text
+	if whole {
+		if s.found(i, &s.views[0], 0, len(f.text)) {
+			return
+		}
+	}
+	looks := f.free
+	if f.has&suspicious != 0 {
+		looks = looks && (f.attr < 0 || f.key || !idName(s.attrKey(i)))
+		n := len(s.spans)
+		s.inspect(i, 0, looks, true)
+		if len(s.spans) > n {
+			return
+		}
+	}
+	if looks == f.free {
+		s.clean.put(f.text, f.free, f.has)
+	}
+}
+
+// attrKey returns the key that goes with the attr value in field i: the field before.
+func (s *Sealer) attrKey(i int) []byte { return s.fields[i-1].text }
+
+// inspect looks closely at a view of field i and at the views below it.
+func (s *Sealer) inspect(i, depth int, looks, coded bool) {
+	v := &s.views[depth]
+	s.known(i, v)
+	if looks {
+		s.looking(i, v)
+	}
+	if depth < maxEscapes && s.views[depth+1].unescape(v) && look(s.views[depth+1].b)&suspicious != 0 {
+		s.inspect(i, depth+1, looks, coded)
+	}
+	if coded {
+		s.eachCoded(depth, func(child int) {
+			if s.spend(i, len(s.views[child].b)) && look(s.views[child].b)&suspicious != 0 {
+				s.inspect(i, child, false, false)
+			}
+		})
+	}
+}
+
+// spend counts work done on the record. When there is too much of it, which
+// only a text made for that brings about, field i is masked as a whole.
+func (s *Sealer) spend(i, n int) bool {
+	s.work -= n
+	if s.work >= 0 {
+		return true
+	}
+	if !s.fields[i].masked {
+		s.fields[i].masked = true
+		s.spans = append(s.spans, span{i, 0, len(s.fields[i].text), rankWhole, ""})
+	}
+	return false
+}
+
+// mark notes that [lo, hi) of a view of field i is to be replaced.
+func (s *Sealer) mark(i int, v *view, lo, hi int, r rank, id string) {
+	if hi > lo {
+		lo, hi = v.origin(lo, hi)
+		s.spans = append(s.spans, span{i, lo, hi, r, id})
+	}
+}
+
+// found takes [lo, hi) of a view of field i for a credential, and tells
+// whether it is one.
+func (s *Sealer) found(i int, v *view, lo, hi int) bool {
+	raw := v.b[lo:hi]
+	if v.from != nil {
+		raw = s.keep(raw)
+	}
+	c := s.open(raw, "")
+	if len(c.secret) == 0 {
+		return false
+	}
+	e := s.ids.credential(s, c.secret)
+	s.mark(i, v, lo, hi, rankKnown, string(e.id))
+	s.needles.add(c.given, string(e.id))
+	s.needles.add(c.secret, string(e.id))
+	return true
+}
+
+// known finds known formats, and values named as secrets, in a view of field i.
+func (s *Sealer) known(i int, v *view) {
+	t := v.b
+	for at := 0; at < len(t); {
+		end := 0
+		switch c := t[at]; {
+		case formatsBy[c] != nil || classes[c]&isLower != 0:
+			end = s.format(i, v, at)
+		case c == '-' && bytes.HasPrefix(t[at:], pemBegin):
+			end = pem(t, at)
+			if end > 0 {
+				s.found(i, v, at, end)
+			}
+		case c == ':' && bytes.HasPrefix(t[at:], []byte("://")):
+			end = s.userinfo(i, v, at+3)
+		case classes[c]&isNaming != 0 && mayEndName(t, at):
+			if c == '=' || c == ':' {
+				end = s.named(i, v, at)
+			} else {
+				end = s.schemed(i, v, at)
+			}
+		}
+		at = max(end, at+1)
+		if s.work < 0 {
+			return
+		}
+	}
+}
+
+func (s *Sealer) format(i int, v *view, at int) int {
+	for _, f := range formatsBy[v.b[at]] {
+		end, tried := f.match(v.b, at)
+		if !s.spend(i, tried) {
+			return 0
+		}
+		if end > 0 {
+			s.found(i, v, at, end)
+			return end
+		}
+	}
+	if end := issued(v.b, at); end > 0 {
+		s.found(i, v, at, end)
+		return end
+	}
+	return 0
+}
+
+var pemBegin = []byte("-----BEGIN ")
+
+// pem returns the end of a private key in PEM that begins at t[at:].
+func pem(t []byte, at int) int {
+	rest := t[at+len(pemBegin):]
+	label := bytes.Index(rest, []byte("PRIVATE KEY"))
+	if label < 0 || label > 24 {
+		return 0
+	}
+	end := bytes.Index(rest, []byte("-----END "))
+	if end < 0 {
+		return len(t)
+	}
+	tail := bytes.Index(rest[end+9:], []byte("-----"))
+	if tail < 0 {
+		return len(t)
+	}
+	return at + len(pemBegin) + end + 9 + tail + 5
+}
+
+// userinfo masks the password of scheme://user:password@host.
+func (s *Sealer) userinfo(i int, v *view, at int) int {
+	t := v.b
+	colon := -1
+	for j := at; j < len(t); j++ {
+		switch t[j] {
+		case '/', '?', '#', ' ', '"':
+			return 0
+		case ':':
+			if colon < 0 {
+				colon = j
+			}
+		case '@':
+			if colon < 0 {
+				if looksSecret(t[at:j]) {
+					s.found(i, v, at, j)
+				}
+				return j
+			}
+			if colon+1 < j {
+				s.found(i, v, colon+1, j)
+			}
+			return j
+		}
+	}
+	return 0
+}
+
+// named masks the value after the separator at t[at:], if what stands before
+// it names a secret.
+func (s *Sealer) named(i int, v *view, at int) int {
+	t := v.b
+	end := beforeQuotes(t, at)
+	start := end
+	for start > 0 && end-start < 64 && classes[t[start-1]]&isWord != 0 {
+		start--
+	}
+	rule := secretName(t[start:end])
+	if rule == nil {
+		return 0
+	}
+	lo, hi := value(t, at+1)
+	for schemeOf(t[lo:hi]) != "" && hi < len(t) && (t[hi] == ' ' || t[hi] == '+') {
+		lo, hi = value(t, hi+1)
+	}
+	if !s.spend(i, hi-at) || !rule.admits(t[lo:hi]) {
+		return 0
+	}
+	if t[at] == ':' && rule.min > 1 && lo == at+1 && unexplained(t[lo:hi]) == 0 {
+		return 0 // a word after a colon: a verb, as in /v1/token:refresh
+	}
+	s.found(i, v, lo, hi)
+	return hi
+}
+
+// schemed masks the credential after the blank at t[at:], if a scheme stands
+// before it.
+func (s *Sealer) schemed(i int, v *view, at int) int {
+	t := v.b
+	start := at
+	for start > 0 && at-start < 16 && classes[t[start-1]]&isWord != 0 {
+		start--
+	}
+	if schemeOf(t[start:at]) == "" {
+		return 0
+	}
+	lo, hi := value(t, at+1)
+	if !s.spend(i, hi-at) || hi-lo < 8 || unexplained(t[lo:hi]) < 4 || isID(t[lo:hi]) {
+		return 0
+	}
+	if schemeOf(t[start:at]) == "basic" {
+		if _, _, ok := s.basic(t[lo:hi]); !ok {
+			return 0
+		}
+		s.found(i, v, start, hi)
+		return hi
+	}
+	s.found(i, v, lo, hi)
+	return hi
+}
+
+// schemeOf returns the scheme that w is, in lower case, "" if none.
+func schemeOf(w []byte) string {
+	for _, scheme := range schemes {
+		if len(w) == len(scheme) && bytes.EqualFold(w, []byte(scheme)) {
+			return scheme
+		}
+	}
+	return ""
+}
+
+// value returns the bounds of the value that begins at t[at:] after blanks and
+// quotes: up to the closing quote, or else up to what cannot belong to it.
+func value(t []byte, at int) (lo, hi int) {
+	quote := byte(0)
+	for at < len(t) && (t[at] == ' ' || t[at] == '"' || t[at] == '\'' || t[at] == '\\') {
+		if t[at] == '"' || t[at] == '\'' {
+			quote = t[at]
+		}
+		at++
+	}
+	lo = at
+	for at < len(t) {
+		switch c := t[at]; {
+		case quote != 0 && (c == quote || (c == '\\' && at+1 < len(t) && t[at+1] == quote)):
+			return lo, at
+		case quote == 0 && (c <= ' ' || c == '"' || c == '\'' || c == '&' || c == ';' || c == ',' || c == '|' ||
+			c == '<' || c == '>' || c == ')' || c == ']' || c == '}' || c == '#'):
+			return lo, at
+		}
+		at++
+	}
+	return lo, at
+}
+
+// looking finds runs that look like secrets in a view of field i.
+func (s *Sealer) looking(i int, v *view) {
+	t := v.b
+	for lo := 0; lo < len(t); lo++ {
+		if classes[t[lo]]&isWide == 0 {
+			continue
+		}
+		hi, wide := lo, uint8(0)
+		for hi < len(t) && classes[t[hi]]&isWide != 0 {
+			wide |= classes[t[hi]]
+			hi++
+		}
+		switch run := t[lo:hi]; {
+		case exempt(t, lo, hi):
+		case wide&isSlash != 0 && len(run) >= minMixed && wide&isAlnum == isAlnum && dense(run):
+			s.looked(i, v, lo, hi)
+		default:
+			for a := lo; a < hi; a++ {
+				b := a
+				for b < hi && classes[t[b]]&isWord != 0 {
+					b++
+				}
+				if looksSecret(t[a:b]) {
+					s.looked(i, v, a, b)
+				}
+				a = b
+			}
+		}
+		lo = hi
+	}
+}
+
+func (s *Sealer) looked(i int, v *view, lo, hi int) {
+	s.mark(i, v, lo, hi, rankLooks, "")
+	if f := &s.fields[i]; f.attr < 0 && f.col == tokenwatch.ColPath {
+		run := v.b[lo:hi]
+		if v.from != nil {
+			run = s.keep(run)
+		}
+		s.needles.addDerived(run, s.digest(run))
+	}
+}
+
+// dense tells whether nearly nothing of a run with slashes is explained: it is
+// base64 and no path.
+func dense(run []byte) bool {
+	n := unexplained(run)
+	return n >= minRun && 10*n >= 7*len(run)
+}
+
+// exempt tells whether the run [lo, hi) of t is part of an ARN or an e-mail address.
+func exempt(t []byte, lo, hi int) bool {
+	if hi < len(t) && t[hi] == '@' && (lo == 0 || t[lo-1] != ':') && hi+1 < len(t) && classes[t[hi+1]]&isAlnum != 0 && !bytes.Contains(t[max(0, lo-3):lo], []byte("//")) {
+		return bytes.IndexByte(t[hi+1:], '.') >= 0
+	}
+	if lo > 0 && t[lo-1] != ':' && t[lo-1] != '@' {
+		return false
+	}
+	start := lo
+	for start > 0 && lo-start < 256 && (classes[t[start-1]]&isWide != 0 || t[start-1] == ':') {
+		start--
+	}
+	return bytes.HasPrefix(t[start:], []byte("arn:"))
+}

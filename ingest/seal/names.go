@@ -1,0 +1,236 @@
+package seal
+
+import (
+	"bytes"
+	gobase64 "encoding/base64"
+	gohex "encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// identify gives the row its token: the fingerprint of its first credential,
+// else the id of its strongest name. It notes all names, and the credentials
+// as needles.
+func (s *Sealer) identify(row *tokenwatch.Row) {
+	if t := row.Text(tokenwatch.ColToken); t != nil {
+		row.AddCredential("token", t) // whoever writes a log names no token of ours
+		row.Clear(tokenwatch.ColToken)
+	}
+	var token tokenwatch.TokenID
+	for i := range row.Credentials {
+		c := &row.Credentials[i]
+		if id := s.carrier(row, c, token == ""); token == "" {
+			token = id
+		}
+	}
+	strength := len(tokenwatch.NameKinds)
+	fromName := token == ""
+	for i := range row.Names {
+		n := &row.Names[i]
+		e := s.ids.name(s, n)
+		if e.secret {
+			s.needles.add(n.Value, string(e.id))
+		}
+		k := slices.Index(tokenwatch.NameKinds, n.Kind)
+		if k < 0 {
+			k = len(tokenwatch.NameKinds) - 1 // of a kind unknown here: as weak as the weakest
+		}
+		if e.secret && n.Kind != tokenwatch.NamePrefix {
+			k = -1 // a credential after all
+		}
+		if fromName && k < strength {
+			token, strength = e.id, k
+		}
+	}
+	if token == "" {
+		return
+	}
+	row.SetString(tokenwatch.ColToken, string(token))
+	for i := range row.Names {
+		n := &row.Names[i]
+		e := s.ids.name(s, n)
+		if n.Kind == tokenwatch.NameAccessKeyID {
+			s.kind(row, accessKeyKind(n.Value))
+		}
+		if e.secret && e.id != token {
+			continue
+		}
+		if !s.reveals(n) {
+			s.nameAll(e, token)
+		}
+	}
+}
+
+// carrier takes in a declared credential and returns its id, "" if it has none.
+func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bool) tokenwatch.TokenID {
+	open := s.open(c.Secret.Reveal(), c.Carrier)
+	if open.key != nil {
+		row.AddName(tokenwatch.NameAccessKeyID, "aws", open.key)
+		if len(open.given) > 0 {
+			s.needles.add(open.given, s.digest(open.given))
+		}
+		return ""
+	}
+	if len(open.secret) == 0 {
+		return ""
+	}
+	e := s.ids.credential(s, open.secret)
+	s.needles.add(open.secret, string(e.id))
+	if !bytes.Equal(open.given, open.secret) {
+		s.needles.add(open.given, string(e.id))
+	}
+	s.nameAll(e, e.id)
+	if !first {
+		return e.id
+	}
+	switch {
+	case e.kind != "":
+		s.kind(row, e.kind)
+	case open.scheme != "":
+		s.kind(row, open.scheme)
+	default:
+		s.kind(row, "api_key")
+	}
+	if !row.Has(tokenwatch.ColIssuer) && e.issuer != "" {
+		row.SetString(tokenwatch.ColIssuer, e.issuer)
+	}
+	if !row.Has(tokenwatch.ColActor) {
+		if len(open.user) > 0 {
+			row.SetText(tokenwatch.ColActor, open.user)
+		} else if e.subject != "" {
+			row.SetString(tokenwatch.ColActor, e.subject)
+		}
+	}
+	return e.id
+}
+
+func (s *Sealer) kind(row *tokenwatch.Row, kind string) {
+	if !row.Has(tokenwatch.ColTokenKind) {
+		row.SetString(tokenwatch.ColTokenKind, kind)
+	}
+}
+
+func accessKeyKind(id []byte) string {
+	if bytes.HasPrefix(id, []byte("ASIA")) {
+		return "aws_session"
+	}
+	return "aws_access_key"
+}
+
+// nameAll notes the aliases of an entry as names of token, once a batch.
+func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
+	if e.epoch == s.epoch && e.owner == token {
+		return
+	}
+	e.epoch, e.owner = s.epoch, token
+	for _, a := range e.aliases {
+		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a})
+	}
+}
+
+// reveals tells whether to show a name would show a credential of the record:
+// a name that contains it, or a prefix that is too much of it.
+func (s *Sealer) reveals(n *tokenwatch.Name) bool {
+	for _, list := range [2][]needle{s.needles.long, s.needles.short} {
+		for i := range list {
+			b := list[i].b
+			if len(b) >= 4 && bytes.Contains(n.Value, b) {
+				return true
+			}
+			if n.Kind == tokenwatch.NamePrefix {
+				if k := shownPart(n.Value); bytes.HasPrefix(b, k) && 2*unique(k) > unique(b) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// NameID returns the id of a token that a log knows by a name only, while no
+// link says more: HMAC(tenant ‖ 1 ‖ kind ‖ 0 ‖ issuer ‖ 0 ‖ value).
+// A full hash has the id of the secret itself. Truncated hashes count by their
+// first 16 bytes, shorter ones by 8.
+func (s *Sealer) NameID(kind tokenwatch.NameKind, issuer, value string) tokenwatch.TokenID {
+	return s.newName(&tokenwatch.Name{Kind: kind, Issuer: issuer, Value: []byte(value)}).id
+}
+
+const maxPrefix = 24 // characters of the unique part of a display prefix
+
+// newName makes the entry of a name that was not remembered.
+func (s *Sealer) newName(n *tokenwatch.Name) *entry {
+	value := trim(n.Value)
+	kind := n.Kind
+	switch kind {
+	case tokenwatch.NameFullHash, tokenwatch.NameTruncatedHash:
+		sum := hashBytes(value)
+		if len(sum) == 32 {
+			return &entry{id: s.FullHashID([32]byte(sum)), aliases: append([]tokenwatch.Alias{
+				{Kind: tokenwatch.NameFullHash, Value: gohex.EncodeToString(sum)}}, hashAliases(sum)...)}
+		}
+		if len(sum) >= 8 {
+			cut := sum[:8]
+			if len(sum) >= 16 {
+				cut = sum[:16]
+			}
+			aliases := hashAliases(cut)
+			return &entry{id: s.nameID(tokenwatch.NameTruncatedHash, "", []byte(gohex.EncodeToString(cut))), aliases: aliases}
+		}
+	case tokenwatch.NamePrefix:
+		value = shownPart(value)
+		if unique(value) > maxPrefix {
+			return &entry{id: s.nameID(kind, n.Issuer, value), secret: true}
+		}
+	case tokenwatch.NameJTI:
+	default:
+		if formatOf(value) != nil || (len(value) > 0 && issued(value, 0) == len(value)) {
+			e := *s.newCredential(value)
+			e.secret = true
+			return &e
+		}
+	}
+	return &entry{id: s.nameID(kind, n.Issuer, value), aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}}
+}
+
+func (s *Sealer) nameID(kind tokenwatch.NameKind, issuer string, value []byte) tokenwatch.TokenID {
+	return tokenwatch.TokenID(s.token.id(tokenwatch.TokenPrefix, 1, []byte(kind), []byte{0}, []byte(issuer), []byte{0}, value))
+}
+
+// hashAliases returns the truncated names of a SHA-256, of 8 and 16 bytes.
+func hashAliases(sum []byte) (a []tokenwatch.Alias) {
+	for _, n := range [2]int{8, 16} {
+		if len(sum) >= n {
+			a = append(a, tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: gohex.EncodeToString(sum[:n])})
+		}
+	}
+	return a
+}
+
+// hashBytes decodes a whole or truncated SHA-256: hex in any case, or base64 of
+// 32 bytes in either alphabet, also after "sha256:". It returns nil for others.
+func hashBytes(v []byte) []byte {
+	text := string(v)
+	if n := len("sha256:"); len(text) > n && (strings.EqualFold(text[:n], "sha256:") || strings.EqualFold(text[:n], "sha256-")) {
+		text = text[n:]
+	}
+	if b, err := gohex.DecodeString(text[:len(text)&^1]); err == nil {
+		return b[:min(len(b), 32)]
+	}
+	text = strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	if b, err := gobase64.RawStdEncoding.DecodeString(text); err == nil && len(b) == 32 {
+		return b
+	}
+	return nil
+}
+
+// shownPart returns a display prefix without the dots or stars for the rest.
+func shownPart(v []byte) []byte { return bytes.TrimRight(v, "*.…") }
+
+// unique returns how long the unique part of a token is: what follows the words
+// that tell its kind.
+func unique(v []byte) int {
+	n := bytes.LastIndexAny(v[:min(len(v), 16)], "_-.")
+	return len(v) - n - 1
+}

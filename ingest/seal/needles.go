@@ -1,0 +1,241 @@
+package seal
+
+import (
+	"bytes"
+	gobase64 "encoding/base64"
+	"encoding/binary"
+	gohex "encoding/hex"
+)
+
+// minShared is the shortest part of a credential that is masked in another
+// field: nothing of twelve bytes remains.
+const minShared = 12
+
+// needles are the credentials of one record, to be found in its other fields.
+//
+// Of a long one every four bytes, in lower case, are a bit of grams; a text is
+// probed at every eighth place. A shared part of eleven bytes or more contains
+// a probed place with its four bytes, so that nothing of minShared is missed. A
+// short credential is searched for in each of its forms.
+type needles struct {
+	long  []needle
+	short []needle
+	grams [1 << 8]uint64
+	dirty bool // grams has bits
+
+	derivedOnly bool // there is nothing to find outside of route and action
+}
+
+type needle struct {
+	b       []byte
+	id      string
+	derived bool     // not a credential: a masked part of the path, for route and action only
+	forms   [][]byte // of a short one: base64 and hex
+}
+
+func (n *needles) empty() bool { return len(n.long)+len(n.short) == 0 }
+
+func (n *needles) reset() {
+	n.long, n.short = n.long[:0], n.short[:0]
+}
+
+// add adds a credential; b lives as long as the row.
+func (n *needles) add(b []byte, id string) {
+	list := &n.long
+	if len(b) < minShared {
+		list = &n.short
+	}
+	for i := range *list {
+		if bytes.Equal((*list)[i].b, b) {
+			return
+		}
+	}
+	if len(b) == 0 {
+		return
+	}
+	*list = append(*list, needle{b: b, id: id})
+}
+
+// addDerived adds a masked part of the path.
+func (n *needles) addDerived(b []byte, id string) {
+	if len(b) >= minShared {
+		n.long = append(n.long, needle{b: b, id: id, derived: true})
+	}
+}
+
+// index prepares the search, after the last needle was added.
+func (n *needles) index() {
+	if n.dirty {
+		clear(n.grams[:])
+	}
+	n.dirty = len(n.long) > 0
+	n.derivedOnly = len(n.short) == 0
+	for i := range n.long {
+		n.derivedOnly = n.derivedOnly && n.long[i].derived
+		b := n.long[i].b
+		for j := 0; j+4 <= len(b); j++ {
+			h := gramHash(gramAt(b, j))
+			n.grams[h>>6] |= 1 << (h & 63)
+		}
+	}
+	for i := range n.short {
+		if d := &n.short[i]; len(d.b) >= 4 {
+			d.forms = shortForms(d.b)
+		}
+	}
+}
+
+// gramAt returns four bytes as a number, letters in lower case. It equates a
+// few signs too, which does no harm.
+func gramAt(b []byte, i int) uint32 {
+	return binary.LittleEndian.Uint32(b[i:]) | 0x20202020
+}
+
+func gramHash(g uint32) uint32 { return g * 0x9e3779b1 >> 18 }
+
+// shortForms returns base64 and hex of a short credential: of the three
+// alignments in base64, the characters that it alone determines.
+func shortForms(b []byte) (forms [][]byte) {
+	for shift := range 3 {
+		padded := append(make([]byte, shift), b...)
+		for _, enc := range []*gobase64.Encoding{gobase64.RawStdEncoding, gobase64.RawURLEncoding} {
+			text := []byte(enc.EncodeToString(padded))
+			lo, hi := (8*shift+5)/6, 8*len(padded)/6
+			if hi-lo >= 5 {
+				forms = append(forms, text[lo:hi])
+			}
+		}
+	}
+	low := []byte(gohex.EncodeToString(b))
+	return append(forms, low, bytes.ToUpper(low))
+}
+
+// searchNeedles does step 2 for field i.
+func (s *Sealer) searchNeedles(i int) {
+	f := &s.fields[i]
+	if f.masked || (s.needles.derivedOnly && !f.isDerived()) {
+		return
+	}
+	s.views[0].b = f.text
+	s.needlesIn(i, 0, f.has, true)
+}
+
+func (s *Sealer) needlesIn(i, depth int, has survey, coded bool) {
+	v := &s.views[depth]
+	s.findLong(i, v)
+	s.findShort(i, v, depth > 0)
+	if s.work < 0 {
+		return
+	}
+	if has&hasPercent != 0 && depth < maxEscapes && s.views[depth+1].unescape(v) {
+		s.needlesIn(i, depth+1, look(s.views[depth+1].b), coded)
+	}
+	if coded && has&(hasBase64|hasRun) != 0 {
+		s.eachCoded(depth, func(child int) {
+			if !s.spend(i, len(s.views[child].b)) {
+				return
+			}
+			s.findLong(i, &s.views[child])
+			s.findShort(i, &s.views[child], true)
+			if bytes.IndexByte(s.views[child].b, '%') >= 0 && s.views[child+1].unescape(&s.views[child]) {
+				s.findLong(i, &s.views[child+1])
+				s.findShort(i, &s.views[child+1], true)
+			}
+		})
+	}
+}
+
+// findLong marks what a view of field i shares with long needles.
+func (s *Sealer) findLong(i int, v *view) {
+	t := v.b
+	if len(s.needles.long) == 0 {
+		return
+	}
+	for at := 0; at+4 <= len(t); at += 8 {
+		g := gramAt(t, at)
+		if h := gramHash(g); s.needles.grams[h>>6]>>(h&63)&1 == 0 {
+			continue
+		}
+		// Of all that is shared around this place the longest counts.
+		lo, hi, best := 0, 0, -1
+		for k := range s.needles.long {
+			d := &s.needles.long[k]
+			if d.derived && !s.fields[i].isDerived() {
+				continue
+			}
+			if !s.spend(i, len(d.b)/8+1) {
+				return
+			}
+			for j := 0; j+4 <= len(d.b); j++ {
+				if gramAt(d.b, j) != g {
+					continue
+				}
+				a, b := shared(t, at, d.b, j)
+				if !s.spend(i, b-a) {
+					return
+				}
+				if b-a > hi-lo {
+					lo, hi, best = a, b, k
+				}
+			}
+		}
+		if hi-lo < minShared {
+			continue
+		}
+		r := rankPart
+		if d := s.needles.long[best]; hi-lo == len(d.b) {
+			r = rankWhole
+		} else if d.derived {
+			r = rankLooks
+		}
+		s.mark(i, v, lo, hi, r, s.needles.long[best].id)
+		at = max(at, (hi-4)&^7) // what begins in here may end behind it
+	}
+}
+
+// shared returns the bounds in t of the longest part around t[at:] that equals,
+// but for letter case, the part of d around d[j:].
+func shared(t []byte, at int, d []byte, j int) (lo, hi int) {
+	lo, hi = at, at+4
+	for k := j - 1; lo > 0 && k >= 0 && t[lo-1]|0x20 == d[k]|0x20; k-- {
+		lo--
+	}
+	for k := j + 4; hi < len(t) && k < len(d) && t[hi]|0x20 == d[k]|0x20; k++ {
+		hi++
+	}
+	return lo, hi
+}
+
+// findShort marks short needles in a view of field i.
+func (s *Sealer) findShort(i int, v *view, decoded bool) {
+	for k := range s.needles.short {
+		d := &s.needles.short[k]
+		if len(d.b) < 4 {
+			if bytes.Equal(v.b, d.b) {
+				s.mark(i, v, 0, len(v.b), rankWhole, d.id)
+			}
+			continue
+		}
+		s.findForm(i, v, d.b, d.id, len(d.b) < 8)
+		if !decoded {
+			for _, form := range d.forms {
+				s.findForm(i, v, form, d.id, len(form) < 8)
+			}
+		}
+	}
+}
+
+// findForm marks a form of a short needle; apart: only where no letter or digit adjoins.
+func (s *Sealer) findForm(i int, v *view, form []byte, id string, apart bool) {
+	for at := 0; ; {
+		n := bytes.Index(v.b[at:], form)
+		if n < 0 {
+			return
+		}
+		lo, hi := at+n, at+n+len(form)
+		if !apart || ((lo == 0 || classes[v.b[lo-1]]&isAlnum == 0) && (hi == len(v.b) || classes[v.b[hi]]&isAlnum == 0)) {
+			s.mark(i, v, lo, hi, rankWhole, id)
+		}
+		at = lo + 1
+	}
+}

@@ -1,0 +1,245 @@
+package seal
+
+import (
+	"slices"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// Config says how a source is sealed. The zero value works.
+type Config struct {
+	DropAttrs bool // keep the schema's columns only
+	Cache     int  // how many credentials to remember the ids of; 0 is 8192
+}
+
+// Sealer seals the rows of one tenant. It belongs to one goroutine.
+type Sealer struct {
+	cfg                 Config
+	token, text, reject mac
+
+	ids     idCache
+	clean   cleanCache
+	fields  []field
+	spans   []span
+	views   [maxViews]view
+	arena   []byte // copies that live as long as the row
+	needles needles
+	work    int // steps that the record may still cost
+
+	builder *tokenwatch.Builder // the one filled last, and the rows it then had
+	rows    int
+	epoch   uint64 // counts batches, so that a name is added to each once
+	names   []tokenwatch.Naming
+}
+
+// New returns a sealer of a tenant's rows.
+func New(keys Keys, tenant string, cfg Config) *Sealer {
+	if cfg.Cache <= 0 {
+		cfg.Cache = 8192
+	}
+	return &Sealer{
+		cfg:    cfg,
+		token:  newMAC(keys.token, tenant),
+		text:   newMAC(keys.text, tenant),
+		reject: newMAC(keys.reject, tenant),
+		ids:    newIDCache(cfg.Cache),
+		clean:  newCleanCache(),
+	}
+}
+
+// Digest returns the keyed digest that stands for a record which could not be
+// stored.
+func (s *Sealer) Digest(record []byte) string {
+	return s.reject.id(tokenwatch.DigestPrefix, 0, record)
+}
+
+// Seal appends the row to b without its credentials, and empties
+// row.Credentials. It may change every text of the row, whose memory must stay
+// as it is until Seal returns. One Sealer at a time fills a Builder.
+func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
+	s.begin(b)
+	s.identify(row)
+	if s.cfg.DropAttrs {
+		row.Attrs = row.Attrs[:0]
+	}
+	s.collect(row)
+	s.work = 1 << 16
+	for i := range s.fields {
+		s.work += 64 * len(s.fields[i].text)
+	}
+	for i := range s.fields {
+		s.search(i)
+	}
+	if !s.needles.empty() {
+		s.needles.index()
+		for i := range s.fields {
+			s.searchNeedles(i)
+		}
+	}
+	s.rewrite(row)
+	row.Credentials = row.Credentials[:0]
+	b.Append(row)
+	s.rows = b.Rows()
+	for _, n := range s.names {
+		b.AddName(n)
+	}
+}
+
+func (s *Sealer) begin(b *tokenwatch.Builder) {
+	if b != s.builder || b.Rows() != s.rows || s.rows == 0 {
+		s.builder = b
+		s.epoch++
+	}
+	s.fields, s.spans, s.names = s.fields[:0], s.spans[:0], s.names[:0]
+	s.arena = s.arena[:0]
+	s.needles.reset()
+}
+
+// keep copies b into memory that lives as long as the row.
+func (s *Sealer) keep(b []byte) []byte {
+	n := len(s.arena)
+	s.arena = append(s.arena, b...)
+	return s.arena[n:len(s.arena):len(s.arena)]
+}
+
+// field is one text of the row.
+type field struct {
+	text   []byte
+	attr   int32 // place in row.Attrs; -1 if it is a column
+	col    tokenwatch.Col
+	key    bool      // the attr's key, not its value
+	free   bool      // runs that look like secrets are masked (step 4)
+	named  *nameRule // the attr's key names a secret
+	has    survey
+	masked bool // as a whole
+}
+
+// freeColumns hold text that a client wrote. In all other columns, vocabulary
+// and ids, only credentials and known formats are masked.
+const freeColumns = 1<<tokenwatch.ColUserAgent | 1<<tokenwatch.ColPath | 1<<tokenwatch.ColResource |
+	1<<tokenwatch.ColError | 1<<tokenwatch.ColSession | 1<<tokenwatch.ColActor
+
+// textColumns are the columns a parser or normaliser may fill with text.
+var textColumns = func() (cols []tokenwatch.Col) {
+	for i := range tokenwatch.NumColumns {
+		c := tokenwatch.Col(i)
+		if k := c.Kind(); c != tokenwatch.ColToken && (k == tokenwatch.KindText || k == tokenwatch.KindString) {
+			cols = append(cols, c)
+		}
+	}
+	return cols
+}()
+
+// collect lists the row's texts.
+func (s *Sealer) collect(row *tokenwatch.Row) {
+	for _, c := range textColumns {
+		if t := row.Text(c); t != nil {
+			s.fields = append(s.fields, field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0})
+		}
+	}
+	for i, a := range row.Attrs {
+		s.fields = append(s.fields,
+			field{text: a.Key, attr: int32(i), key: true, free: true},
+			field{text: a.Value, attr: int32(i), free: true, named: secretName(a.Key)})
+	}
+}
+
+// rewrite puts the replaced texts into the row.
+func (s *Sealer) rewrite(row *tokenwatch.Row) {
+	if len(s.spans) > 1 {
+		slices.SortFunc(s.spans, func(a, b span) int {
+			if a.field != b.field {
+				return a.field - b.field
+			}
+			return a.lo - b.lo
+		})
+	}
+	spans := s.spans
+	for i := range s.fields {
+		f := &s.fields[i]
+		n := 0
+		for n < len(spans) && spans[n].field == i {
+			n++
+		}
+		if n == 0 && f.has&hasOdd == 0 {
+			continue
+		}
+		t := f.text
+		if n > 0 {
+			t = s.replace(t, spans[:n])
+			spans = spans[n:]
+		}
+		if f.has&hasOdd != 0 {
+			t = s.build(func(out []byte) []byte { return appendClean(out, t) })
+		}
+		switch {
+		case f.attr < 0:
+			row.SetText(f.col, t)
+		case f.key:
+			row.Attrs[f.attr].Key = t
+		default:
+			row.Attrs[f.attr].Value = t
+		}
+	}
+}
+
+// span is a part of a field to be replaced.
+type span struct {
+	field  int
+	lo, hi int
+	rank   rank
+	id     string // "" for a run to be digested
+}
+
+// rank orders the reasons for a span: where spans overlap their union is
+// replaced by the id of the lowest, then longest.
+type rank uint8
+
+const (
+	rankWhole rank = iota // a credential of this record
+	rankKnown             // a known format or a value named as a secret
+	rankPart              // part of a credential of this record
+	rankLooks             // looks like a secret
+)
+
+// isDerived tells whether the field is made from the path.
+func (f *field) isDerived() bool {
+	return f.attr < 0 && (f.col == tokenwatch.ColRoute || f.col == tokenwatch.ColAction)
+}
+
+// replace returns t with the spans replaced, which are in order of lo.
+func (s *Sealer) replace(t []byte, spans []span) []byte {
+	return s.build(func(out []byte) []byte {
+		at := 0
+		for len(spans) > 0 {
+			u, n := spans[0], 1
+			lo, hi := u.lo, u.hi
+			for ; n < len(spans) && spans[n].lo < hi; n++ {
+				v := spans[n]
+				hi = max(hi, v.hi)
+				if v.rank < u.rank || (v.rank == u.rank && v.hi-v.lo > u.hi-u.lo) {
+					u = v
+				}
+			}
+			spans = spans[n:]
+			out = append(out, t[at:lo]...)
+			if u.id == "" {
+				u.id = s.digest(t[lo:hi])
+			}
+			out = append(out, u.id...)
+			at = hi
+		}
+		return append(out, t[at:]...)
+	})
+}
+
+// digest returns the keyed digest of a masked run.
+func (s *Sealer) digest(run []byte) string {
+	return s.text.id(tokenwatch.DigestPrefix, 0, run)
+}
+
+func (s *Sealer) build(f func([]byte) []byte) []byte {
+	n := len(s.arena)
+	s.arena = f(s.arena)
+	return s.arena[n:len(s.arena):len(s.arena)]
+}

@@ -1,0 +1,130 @@
+package seal
+
+// A survey is what one pass over a text finds out: whether it must be looked at
+// closely, and how. Nearly all texts need not.
+type survey uint16
+
+const (
+	hasRun       survey = 1 << iota // a run of minRun word characters
+	hasMixed                        // a run of minMixed base64 characters with lower, upper case and digits
+	hasName                         // a separator after what may be the name of a secret
+	hasUser                         // "://" and later "@"
+	hasEscape                       // an escape of an ASCII character: percent or backslash
+	hasPercent                      // any escape
+	hasBase64                       // a run of base64 long enough for part of a credential
+	hasOdd                          // control or non-ASCII bytes
+	hasSeparator                    // ':' followed by "//"
+
+	suspicious = hasRun | hasMixed | hasName | hasUser | hasEscape
+)
+
+const (
+	minRun   = 20 // a shorter run is no secret
+	minMixed = 30 // the same for base64 with '+' and '/'
+	minCoded = 16 // base64 of twelve bytes
+)
+
+// Classes of bytes, as bits.
+const (
+	isLower  uint8 = 1 << iota
+	isUpper        // A-Z
+	isDigit        // 0-9
+	isJoin         // - _ . ~ : inside a word
+	isSlash        // + / : inside base64
+	isNaming       // = : and blank, + : may stand between a name and its value
+	isEscape       // % \
+	isOdd          // controls, DEL, not ASCII
+
+	isAlnum = isLower | isUpper | isDigit
+	isWord  = isAlnum | isJoin
+	isWide  = isAlnum | isSlash | isJoin // base64, both alphabets; '.' and '~' are rare enough
+)
+
+var classes = func() (t [256]uint8) {
+	for c := range 256 {
+		switch {
+		case c >= 'a' && c <= 'z':
+			t[c] = isLower
+		case c >= 'A' && c <= 'Z':
+			t[c] = isUpper
+		case c >= '0' && c <= '9':
+			t[c] = isDigit
+		case c < 0x20 || c >= 0x7f:
+			t[c] = isOdd
+		}
+	}
+	t['-'], t['_'], t['.'], t['~'] = isJoin, isJoin, isJoin, isJoin
+	t['+'], t['/'] = isSlash|isNaming, isSlash
+	t['='], t[':'], t[' '] = isNaming, isNaming, isNaming
+	t['%'], t['\\'] = isEscape, isEscape
+	return t
+}()
+
+// look surveys a text.
+func look(t []byte) survey {
+	var has survey
+	var narrow, wide uint8 // classes seen in the runs
+	start, startWide := 0, 0
+	for i := 0; i < len(t); i++ {
+		c := classes[t[i]]
+		if c&isWord != 0 {
+			narrow |= c
+			continue
+		}
+		if i-start >= minCoded {
+			has |= lookRun(t[start:i], narrow)
+		}
+		if c&isNaming != 0 && mayEndName(t, i) {
+			has |= hasName
+		}
+		wide |= narrow
+		narrow, start = 0, i+1
+		if c&isSlash != 0 {
+			continue
+		}
+		has |= lookWide(i-startWide, wide)
+		wide, startWide = 0, i+1
+		switch {
+		case c&isEscape != 0:
+			has |= hasPercent
+			if t[i] == '\\' || (i+1 < len(t) && t[i+1] < '8') || (i+1 < len(t) && t[i+1] == 'u') {
+				has |= hasEscape
+			}
+		case c&isOdd != 0:
+			has |= hasOdd
+		case t[i] == ':' && i+2 < len(t) && t[i+1] == '/' && t[i+2] == '/':
+			has |= hasSeparator
+		case t[i] == '@' && has&hasSeparator != 0:
+			has |= hasUser
+		}
+	}
+	if len(t)-start >= minCoded {
+		has |= lookRun(t[start:], narrow)
+	}
+	return has | lookWide(len(t)-startWide, wide|narrow)
+}
+
+func lookRun(run []byte, seen uint8) survey {
+	if seen&(isDigit|isUpper) == 0 || isUUID(run) {
+		return 0
+	}
+	if len(run) < minRun {
+		return hasBase64
+	}
+	return hasRun | hasBase64
+}
+
+func lookWide(n int, seen uint8) (has survey) {
+	if n < minCoded {
+		return 0
+	}
+	// A path of lower case is common. Base64 without upper case is not, and
+	// lookRun finds it by its digits.
+	if seen&isUpper != 0 {
+		has |= hasBase64
+	}
+	if n >= minMixed && seen&isAlnum == isAlnum {
+		has |= hasMixed
+	}
+	return has
+}
