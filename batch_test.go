@@ -186,3 +186,38 @@ func TestSchemaNames(t *testing.T) {
 		t.Error("nonsense is a column")
 	}
 }
+
+// BenchmarkAppend appends rows such as an access log gives.
+func BenchmarkAppend(b *testing.B) {
+	row := new(Row)
+	var builder Builder
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		row.Reset()
+		row.SetInt(ColTime, int64(i)*1e6)
+		row.SetAddr(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		for _, c := range []Col{ColSource, ColFormat, ColUserAgent, ColAgentFamily, ColMethod, ColHost, ColRoute, ColAction, ColActionClass, ColOutcome} {
+			row.SetText(c, texts[(i*int(c))%len(texts)])
+		}
+		row.SetText(ColToken, tokens[(i*7919)%len(tokens)])
+		row.SetText(ColPath, texts[i%len(texts)])
+		row.SetText(ColRequestID, tokens[i%len(tokens)])
+		row.SetInt(ColStatus, 200)
+		row.SetInt(ColBytesOut, int64(i))
+		row.SetInt(ColDuration, int64(i))
+		builder.Append(row)
+		if builder.Rows() == 20_000 {
+			builder.Batch()
+		}
+	}
+}
+
+var texts, tokens = numbered("some-usual-text-", 40), numbered("tkw_abcdefghijklmnopqrstuvw", 20_000)
+
+func numbered(prefix string, n int) [][]byte {
+	out := make([][]byte, n)
+	for i := range out {
+		out[i] = fmt.Append(nil, prefix, i)
+	}
+	return out
+}

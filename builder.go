@@ -1,5 +1,7 @@
 package tokenwatch
 
+import "math/bits"
+
 // Builder collects rows into the columns of a Batch. Only ingest/seal fills
 // one: what it appends must be sealed.
 type Builder struct {
@@ -11,10 +13,12 @@ type Builder struct {
 	named map[Naming]struct{}
 }
 
+// columnBuilder is one column so far. It may be behind: rows since the last value
+// are null and take no space until the next value, or the end, fills them in.
 type columnBuilder struct {
-	v     Vector
-	dict  interner
-	nulls bool // some row had no value
+	v    Vector
+	n    int // rows the vector covers
+	dict interner
 }
 
 // interner gives each distinct string a code, from 1 on.
@@ -23,10 +27,18 @@ type interner struct {
 	last  uint32 // code of the value before; runs of one value are common
 }
 
+// reset returns an empty interner that keeps the map's memory.
+func (d *interner) reset() interner {
+	clear(d.codes)
+	return interner{codes: d.codes}
+}
+
 func (d *interner) code(values *Strings, b []byte) uint32 {
-	if d.codes == nil {
-		d.codes = make(map[string]uint32)
-		values.Append(nil)
+	if values.Offsets == nil {
+		values.Append(nil) // code 0: null
+		if d.codes == nil {
+			d.codes = make(map[string]uint32)
+		}
 	}
 	if d.last != 0 && string(b) == values.At(int(d.last)) {
 		return d.last
@@ -50,70 +62,61 @@ func (b *Builder) Append(r *Row) {
 	if len(r.Credentials) != 0 {
 		panic("tokenwatch: unsealed row")
 	}
-	for i := range b.cols {
-		c, col := Col(i), &b.cols[i]
-		switch has := r.Has(c); c.Kind() {
-		case KindTime, KindInt:
-			if col.slot(b.rows, has) {
-				col.v.Ints = append(col.v.Ints, make([]int64, b.rows-len(col.v.Ints))...)
-				col.v.Ints = append(col.v.Ints, r.Int(c))
-			}
-		case KindText:
-			if has {
-				col.v.Codes = append(col.v.Codes, make([]uint32, b.rows-len(col.v.Codes))...)
-				col.v.Codes = append(col.v.Codes, col.dict.code(&col.v.Dict, r.text[c]))
-			} else if col.v.Codes != nil {
-				col.v.Codes = append(col.v.Codes, 0)
-			}
-		case KindString:
-			if col.slot(b.rows, has) {
-				for col.v.Text.Len() < b.rows {
-					col.v.Text.Append(nil)
-				}
-				col.v.Text.Append(r.Text(c))
-			}
-		case KindAddr:
-			if col.slot(b.rows, has) {
-				col.v.Addrs = append(col.v.Addrs, make([]byte, 16*b.rows-len(col.v.Addrs))...)
-				var a [16]byte
-				if has {
-					a = r.addr.As16()
-				}
-				col.v.Addrs = append(col.v.Addrs, a[:]...)
-			}
+	for left := r.set; left != 0; left &= left - 1 {
+		c := Col(bits.TrailingZeros64(left))
+		col := &b.cols[c]
+		kind := c.Kind()
+		if col.n < b.rows {
+			col.fill(kind, b.rows)
 		}
+		switch kind {
+		case KindTime, KindInt:
+			col.v.Ints = append(col.v.Ints, r.num[c])
+		case KindText:
+			col.v.Codes = append(col.v.Codes, col.dict.code(&col.v.Dict, r.text[c]))
+		case KindString:
+			col.v.Text.Append(r.text[c])
+		case KindAddr:
+			a := r.addr.As16()
+			col.v.Addrs = append(col.v.Addrs, a[:]...)
+		}
+		if col.v.Valid != nil {
+			col.v.Valid = col.v.Valid.push(col.n)
+		}
+		col.n++
 	}
 	b.appendAttrs(r.Attrs)
 	b.rows++
 }
 
-// slot notes whether row has a value, and tells whether the column must be
-// extended to that row: it need not while every row so far was null.
-func (col *columnBuilder) slot(row int, has bool) bool {
-	empty := col.v.Ints == nil && col.v.Text.Offsets == nil && col.v.Addrs == nil
-	if !has && empty {
-		return false
+// fill covers the rows up to, not including, to with nulls.
+func (col *columnBuilder) fill(k Kind, to int) {
+	gap := to - col.n
+	switch k {
+	case KindTime, KindInt:
+		col.v.Ints = append(col.v.Ints, make([]int64, gap)...)
+	case KindText:
+		col.v.Codes = append(col.v.Codes, make([]uint32, gap)...)
+	case KindString:
+		col.v.Text.extend(Strings{}, gap)
+	case KindAddr:
+		col.v.Addrs = append(col.v.Addrs, make([]byte, 16*gap)...)
 	}
-	if !has || (empty && row > 0) || col.nulls {
-		if !col.nulls {
-			col.nulls = true
-			col.v.Valid = Bitmap{}
-			for i := range row {
-				col.v.Valid = col.v.Valid.push(i, !empty)
-			}
+	if col.v.Valid == nil && k != KindText { // code 0 is null enough
+		col.v.Valid = make(Bitmap, (to+7)/8)
+		for i := range col.n {
+			col.v.Valid.Set(i)
 		}
-		col.v.Valid = col.v.Valid.push(row, has)
 	}
-	return true
+	col.n = to
 }
 
-func (b Bitmap) push(i int, set bool) Bitmap {
-	if i>>3 >= len(b) {
+// push sets bit i, growing the bitmap as far as needed.
+func (b Bitmap) push(i int) Bitmap {
+	for i>>3 >= len(b) {
 		b = append(b, 0)
 	}
-	if set {
-		b.Set(i)
-	}
+	b.Set(i)
 	return b
 }
 
@@ -148,13 +151,23 @@ func (b *Builder) AddName(n Naming) {
 func (b *Builder) Batch() *Batch {
 	columns := [NumColumns]Vector{}
 	for i := range b.cols {
-		columns[i] = b.cols[i].v
+		col := &b.cols[i]
+		if col.n > 0 && col.n < b.rows {
+			col.fill(Col(i).Kind(), b.rows)
+		}
+		if col.v.Valid != nil {
+			col.v.Valid = append(col.v.Valid, make(Bitmap, (b.rows+7)/8-len(col.v.Valid))...)
+		}
+		columns[i] = col.v
 	}
 	batch, err := NewBatch(b.rows, columns, b.attrs, b.names)
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
-	*b = Builder{}
+	*b = Builder{cols: b.cols, keys: b.keys.reset()}
+	for i := range b.cols {
+		b.cols[i] = columnBuilder{dict: b.cols[i].dict.reset()}
+	}
 	return batch
 }
 
