@@ -1,0 +1,227 @@
+package format
+
+import (
+	"bytes"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// cloudTrail reads AWS CloudTrail records, bare or as the detail of an
+// EventBridge event. The actor is the caller's ARN, that of an assumed role
+// with its session, so that all keys of one session meet; the token is known by
+// its access key id. Declared secrets in parameters and answers are
+// credentials; access key ids in answers stay attrs, since they are not the
+// caller's. request_id is the unique eventID; requestID, which services of one
+// call share, is the attr aws_request_id.
+type cloudTrail struct{ walker }
+
+func newCloudTrail(Config) (Parser, error) {
+	p := &cloudTrail{newWalker(cloudTrailRules)}
+	p.lenient = true
+	return p, nil
+}
+
+// sniffCloudTrail looks for the names every record has.
+func sniffCloudTrail(record []byte) int {
+	if firstByte(record) != '{' {
+		return 0
+	}
+	n := 0
+	for _, name := range []string{`"eventSource"`, `"eventName"`, `"eventTime"`, `"userIdentity"`, `"awsRegion"`, `"eventVersion"`} {
+		if bytes.Contains(record, []byte(name)) {
+			n++
+		}
+	}
+	if n < 4 {
+		return 0
+	}
+	return 40 + 10*n
+}
+
+// slot is a field that is only understood together with others.
+type slot uint8
+
+const (
+	ctSource slot = iota
+	ctName
+	ctAddress
+	ctErrorCode
+	ctEventID
+	ctReadOnly
+	ctKind
+	ctARN
+	ctAccount
+	ctPrincipal
+	ctUser
+	ctInvokedBy
+	ctKey
+	ctIssuerARN
+	ctLoginResult
+	ctProvider
+	ctResource // the first of the resources after it, by how well they name the thing
+	numSlots   = ctResource + slot(len(resourceFields))
+)
+
+// resourceFields are the fields that name what was acted on, best first.
+var resourceFields = [...]string{
+	"resources.arn", "requestparameters.bucketname", "requestparameters.secretid", "requestparameters.rolearn", "requestparameters.functionname",
+	"requestparameters.keyid", "requestparameters.instanceid", "requestparameters.instancesset.items.instanceid", "requestparameters.groupid",
+	"requestparameters.snapshotid", "requestparameters.dbsnapshotidentifier", "requestparameters.dbinstanceidentifier", "requestparameters.imageid",
+	"requestparameters.username", "requestparameters.rolename", "requestparameters.groupname", "requestparameters.policyarn", "requestparameters.tablename",
+	"requestparameters.trailname", "requestparameters.loggroupname", "requestparameters.queueurl", "requestparameters.topicarn", "requestparameters.resourcearn",
+	"requestparameters.instanceprofilename", "requestparameters.vpcid", "requestparameters.volumeid", "requestparameters.documentname", "requestparameters.name",
+}
+
+// cloudTrailRules are the fields by folded path. Those of resourceFields are
+// attrs as well.
+var cloudTrailRules = func() map[string]rule {
+	m := map[string]rule{
+		"eventtime": {op: toColumn, col: tokenwatch.ColTime}, "useragent": {op: toColumn, col: tokenwatch.ColUserAgent}, "awsregion": {op: toColumn, col: tokenwatch.ColRegion},
+		"eventsource": {op: toSlot, slot: ctSource}, "eventname": {op: toSlot, slot: ctName}, "sourceipaddress": {op: toSlot, slot: ctAddress},
+		"errorcode": {op: toSlot, slot: ctErrorCode}, "eventid": {op: toSlot, slot: ctEventID}, "readonly": {op: toSlot, slot: ctReadOnly},
+		"useridentity.type": {op: toSlot, slot: ctKind}, "useridentity.arn": {op: toSlot, slot: ctARN}, "useridentity.accountid": {op: toSlot, slot: ctAccount},
+		"useridentity.principalid": {op: toSlot, slot: ctPrincipal}, "useridentity.username": {op: toSlot, slot: ctUser},
+		"useridentity.invokedby": {op: toSlot, slot: ctInvokedBy}, "useridentity.accesskeyid": {op: toSlot, slot: ctKey},
+		"useridentity.identityprovider":                 {op: toSlot, slot: ctProvider},
+		"useridentity.sessioncontext.sessionissuer.arn": {op: toSlot, slot: ctIssuerARN},
+		"responseelements.consolelogin":                 {op: toSlot, slot: ctLoginResult},
+		"additionaleventdata.bytestransferredin":        {op: toColumn, col: tokenwatch.ColBytesIn},
+		"additionaleventdata.bytestransferredout":       {op: toColumn, col: tokenwatch.ColBytesOut},
+		"requestid":    {op: toAttr, carrier: "aws_request_id"},
+		"eventversion": {op: toNothing},
+	}
+	for i, f := range resourceFields {
+		m[f] = rule{op: toSlot, slot: ctResource + slot(i)}
+	}
+	all := make(map[string]rule, 2*len(m))
+	for path, r := range m {
+		all[path], all["detail."+path] = r, r // the latter of EventBridge
+	}
+	return all
+}()
+
+// Parse fills row from a record.
+func (p *cloudTrail) Parse(record []byte, row *tokenwatch.Row) error {
+	if err := p.read(record, row); err != nil {
+		return err
+	}
+	s := &p.slots
+	if s[ctSource] == nil || s[ctName] == nil {
+		return malformed("no eventSource or no eventName")
+	}
+	service := bytes.TrimSuffix(s[ctSource], []byte(".amazonaws.com"))
+	row.SetText(tokenwatch.ColService, service)
+	row.SetText(tokenwatch.ColAction, row.Build(func(b []byte) []byte {
+		return append(append(append(b, service...), ':'), s[ctName]...)
+	}))
+	row.SetText(tokenwatch.ColRequestID, s[ctEventID])
+	p.identity()
+	p.origin()
+	p.result()
+	for _, v := range s[ctResource:] {
+		setOnce(row, tokenwatch.ColResource, v)
+	}
+	if v := s[ctReadOnly]; v != nil {
+		row.AddAttr(row.Keep("read_only"), v)
+	}
+	return p.finish()
+}
+
+// identity fills who called: actor, token and session.
+func (p *cloudTrail) identity() {
+	row, s := p.row, &p.slots
+	kind := "user"
+	actor := s[ctARN]
+	switch string(s[ctKind]) {
+	case "Root":
+		kind = "root"
+	case "AssumedRole":
+		kind = "role_session"
+	case "Role":
+		kind = "role"
+	case "FederatedUser", "SAMLUser", "WebIdentityUser", "IdentityCenterUser":
+		kind = "federated"
+	case "AWSService":
+		kind = "service"
+	case "AWSAccount":
+		kind = "account"
+	case "Directory", "Unknown":
+		kind = "unknown"
+	}
+	for _, v := range [][]byte{s[ctInvokedBy], s[ctUser], s[ctPrincipal], s[ctAccount]} {
+		if actor == nil && (kind == "service" || !bytes.Equal(v, s[ctInvokedBy])) {
+			actor = v
+		}
+	}
+	if s[ctKind] != nil {
+		row.SetString(tokenwatch.ColActorKind, kind)
+	}
+	row.SetText(tokenwatch.ColActor, actor)
+	if s[ctAccount] != nil {
+		row.SetText(tokenwatch.ColIssuer, s[ctAccount])
+	}
+	if key := s[ctKey]; key != nil {
+		addAccessKey(row, key)
+	}
+	if kind == "role_session" {
+		if i := bytes.LastIndexByte(actor, '/'); i >= 0 {
+			row.SetText(tokenwatch.ColSession, actor[i+1:])
+		}
+	}
+	for _, a := range []struct {
+		key  string
+		slot slot
+	}{{"principal_id", ctPrincipal}, {"user_name", ctUser}, {"invoked_by", ctInvokedBy}, {"session_issuer", ctIssuerARN}, {"identity_provider", ctProvider}} {
+		if v := s[a.slot]; v != nil {
+			row.AddAttr(row.Keep(a.key), v)
+		}
+	}
+}
+
+// origin fills where the call came from: an address, or a service of AWS.
+func (p *cloudTrail) origin() {
+	row, v := p.row, p.slots[ctAddress]
+	if v == nil {
+		return
+	}
+	if a, _, ok := address(v); ok {
+		row.SetAddr(a)
+		return
+	}
+	if string(v) == "AWS Internal" || bytes.HasSuffix(v, []byte(".amazonaws.com")) || bytes.HasSuffix(v, []byte(".aws.internal")) {
+		row.SetString(tokenwatch.ColSrcCloud, "service")
+		row.AddAttr(row.Keep("src_service"), v)
+		return
+	}
+	row.AddAttr(row.Keep("sourceIPAddress"), v)
+}
+
+// deniedCodes are the error codes of calls that were refused, beside those
+// that say so in their name.
+var deniedCodes = []string{
+	"AccessDenied", "UnauthorizedOperation", "UnauthorizedAccess", "Forbidden", "NotAuthorized", "InvalidClientTokenId", "SignatureDoesNotMatch",
+	"ExpiredToken", "AuthFailure", "UnrecognizedClientException", "InvalidAccessKeyId", "OptInRequired",
+}
+
+// result fills error and outcome. A record without an error code succeeded,
+// unless it is a failed login.
+func (p *cloudTrail) result() {
+	row, s := p.row, &p.slots
+	if code := s[ctErrorCode]; code != nil {
+		row.SetText(tokenwatch.ColError, code)
+		outcome := "failure"
+		for _, d := range deniedCodes {
+			if bytes.Contains(code, []byte(d)) {
+				outcome = "denied"
+			}
+		}
+		row.SetString(tokenwatch.ColOutcome, outcome)
+		return
+	}
+	if bytes.EqualFold(s[ctLoginResult], []byte("failure")) {
+		row.SetString(tokenwatch.ColOutcome, "denied")
+		row.SetString(tokenwatch.ColError, "authn")
+		return
+	}
+	row.SetString(tokenwatch.ColOutcome, "success")
+}

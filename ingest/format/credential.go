@@ -1,0 +1,234 @@
+package format
+
+import (
+	"bytes"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// shape is what the form of a value says about it.
+type shape uint8
+
+const (
+	plain    shape = iota
+	isSecret       // a known credential format, or opaque and long
+	isPrefix       // the leading characters of a key, as issuers show them
+	isAWSKey       // an AWS access key id: a name
+	isMasked       // what a logger put in place of a secret
+)
+
+// secretPrefixes begin credentials of known issuers.
+var secretPrefixes = []string{
+	"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-", "xapp-",
+	"sk_live_", "rk_live_", "sk_test_", "AIza", "ya29.", "eyJ", "npm_", "pypi-", "SG.", "hvs.", "hvb.", "dop_v1_", "shpat_",
+	"hf_", "sk-", "dapi", "dp.pt.",
+}
+
+// shapeOf judges a value that stands where a token or its user may stand.
+func shapeOf(v []byte) shape {
+	switch {
+	case masked(v):
+		return isMasked
+	case len(v) < 4:
+		return plain
+	case isAccessKey(v):
+		return isAWSKey
+	}
+	for _, p := range secretPrefixes {
+		if len(v) >= 20 && bytes.HasPrefix(v, []byte(p)) {
+			return isSecret
+		}
+	}
+	var digits, upper, lower, other, under int
+	under = -1
+	for i, c := range v {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'z':
+			lower++
+		case c >= 'A' && c <= 'Z':
+			upper++
+		case c == '_':
+			under = i
+		case c == '-' || c == '.' || c == '+' || c == '/' || c == '=' || c == '~':
+			other++
+		default:
+			return plain // an address, an ARN, a name with spaces …
+		}
+	}
+	letters := upper + lower
+	if body := v[under+1:]; under >= 2 && under <= 12 && len(body) >= 16 && other == 0 {
+		// tok_LKCh…: letters and digits as if drawn by lot. CamelCase changes less often.
+		if n := changes(body); 4*n >= len(body) || 5*n >= len(body) && digits > 0 {
+			return isSecret
+		}
+	}
+	if len(v) >= 20 && other <= 4 && !isUUID(v) {
+		mixed := 0
+		for _, n := range []int{digits, upper, lower} {
+			if n > 0 {
+				mixed++
+			}
+		}
+		body := v[under+1:]
+		if digits >= 3 && mixed >= 2 && len(body) >= 16 && (mixed == 3 || digits*8 >= len(v)) {
+			return isSecret
+		}
+		if upper >= 4 && lower >= 4 && digits >= 1 && len(body) >= 16 && changes(body)*3 >= len(body) {
+			return isSecret
+		}
+	}
+	if under >= 2 && under < len(v)-4 && len(v) < 20 && other == 0 && letters > 0 && bytes.IndexByte(v, '_') <= 6 {
+		// twk_live_8fK2: any mixture will do; ab_8fK2: may be a name.
+		body, need := v[under+1:], 3
+		if bytes.IndexByte(v, '_') != under {
+			need = 1
+		} else if digits > 0 {
+			need = 2
+		} else if len(body) < 8 {
+			return plain
+		}
+		if len(body) >= 4 && changes(body) >= need {
+			return isPrefix
+		}
+	}
+	return plain
+}
+
+// masked tells whether v is what a logger puts in place of a secret.
+func masked(v []byte) bool {
+	if len(v) > 64 {
+		return false
+	}
+	switch string(v) {
+	case "[REDACTED]", "REDACTED", "[redacted]", "redacted", "<redacted>", "<REDACTED>", "[Redacted]", "[secret]", "[FILTERED]", "HIDDEN_DUE_TO_SECURITY_REASONS":
+		return true
+	}
+	return bytes.Contains(v, []byte("***")) || bytes.Contains(v, []byte("..."))
+}
+
+// isAccessKey tells whether v is an AWS access key id.
+func isAccessKey(v []byte) bool {
+	return len(v) == 20 && (bytes.HasPrefix(v, []byte("AKIA")) || bytes.HasPrefix(v, []byte("ASIA"))) && upperAlnum(v)
+}
+
+// changes counts the places where a letter's case or the kind of character changes.
+func changes(v []byte) int {
+	kind := func(c byte) int {
+		switch {
+		case c >= '0' && c <= '9':
+			return 0
+		case c >= 'a' && c <= 'z':
+			return 1
+		default:
+			return 2
+		}
+	}
+	n := 0
+	for i := 1; i < len(v); i++ {
+		if kind(v[i]) != kind(v[i-1]) {
+			n++
+		}
+	}
+	return n
+}
+
+func upperAlnum(v []byte) bool {
+	for _, c := range v {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(v []byte) bool {
+	for _, c := range v {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return len(v) > 0
+}
+
+func isUUID(v []byte) bool {
+	return len(v) == 36 && v[8] == '-' && v[13] == '-' && v[18] == '-' && v[23] == '-' && isHex(v[:8]) && isHex(v[24:])
+}
+
+// addAccessKey notes an AWS access key id.
+func addAccessKey(row *tokenwatch.Row, id []byte) {
+	row.AddName(tokenwatch.NameAccessKeyID, "aws", id)
+	if !row.Has(tokenwatch.ColTokenKind) {
+		kind := "aws_access_key"
+		if bytes.HasPrefix(id, []byte("ASIA")) {
+			kind = "aws_session"
+		}
+		row.SetString(tokenwatch.ColTokenKind, kind)
+	}
+}
+
+// addDigest notes a SHA-256 of the token: full in hexadecimal or base64, or its
+// leading bytes. It tells whether v is one.
+func addDigest(row *tokenwatch.Row, v []byte) bool {
+	switch {
+	case len(v) == 64 && isHex(v), len(v) == 44 && v[43] == '=':
+		row.AddName(tokenwatch.NameFullHash, "", v)
+	case len(v) >= 16 && len(v) < 64 && len(v)%2 == 0 && isHex(v):
+		row.AddName(tokenwatch.NameTruncatedHash, "", v)
+	default:
+		return false
+	}
+	return true
+}
+
+// addAuthorization notes the credential of an Authorization header: the part
+// behind the scheme, whose name becomes the kind of token.
+func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
+	v = bytes.TrimSpace(v)
+	kind, secret := "", v
+	if i := bytes.IndexByte(v, ' '); i > 0 && i <= 16 {
+		secret = bytes.TrimSpace(v[i+1:])
+		switch scheme := v[:i]; {
+		case bytes.EqualFold(scheme, []byte("bearer")):
+			kind = "bearer"
+		case bytes.EqualFold(scheme, []byte("basic")):
+			kind = "basic"
+		case bytes.EqualFold(scheme, []byte("token")), bytes.EqualFold(scheme, []byte("apikey")), bytes.EqualFold(scheme, []byte("ssws")):
+			kind = "api_key"
+		case bytes.HasPrefix(scheme, []byte("AWS4-HMAC")):
+			addAWSCredential(row, secret)
+			row.AddIncidental(carrier, after(secret, "Signature=")) // differs each time
+			return
+		default:
+			secret = v
+		}
+	}
+	if masked(secret) {
+		return
+	}
+	if kind != "" && !row.Has(tokenwatch.ColTokenKind) {
+		row.SetString(tokenwatch.ColTokenKind, kind)
+	}
+	row.AddCredential(carrier, secret)
+}
+
+// addAWSCredential notes the access key id of AKIA…/20240131/region/service/aws4_request.
+func addAWSCredential(row *tokenwatch.Row, v []byte) {
+	if c := after(v, "Credential="); c != nil {
+		v = c
+	}
+	if len(v) >= 20 && isAccessKey(v[:20]) {
+		addAccessKey(row, v[:20])
+	}
+}
+
+// after returns what follows key up to a comma or the end, nil without key.
+func after(v []byte, key string) []byte {
+	_, rest, ok := bytes.Cut(v, []byte(key))
+	if !ok {
+		return nil
+	}
+	rest, _, _ = bytes.Cut(rest, []byte(","))
+	return rest
+}

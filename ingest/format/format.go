@@ -1,0 +1,73 @@
+// Package format turns a record into a row: one file per log format, all of
+// them listed in [All].
+//
+// In: a record as ingest/frame cut it. Out: a [tokenwatch.Row] that points at
+// parts of the record, with credentials apart in Row.Credentials. It promises
+// never to panic, to copy only what must be decoded, and to answer a record it
+// does not understand with a [tokenwatch.Rejection] that quotes none of it.
+//
+// Bytes that are not UTF-8 become U+FFFD in what JSON formats decode, and are
+// kept as they are in combined lines; whoever prints a value escapes it.
+package format
+
+import (
+	"bytes"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/frame"
+)
+
+// Parser turns records of one format into rows. It is not safe for use from
+// several goroutines.
+type Parser interface {
+	// Parse fills row, which is Reset, from record. The row may point into
+	// record; both are valid until the next call. The error is a
+	// *tokenwatch.Rejection; the row is then of no use.
+	Parse(record []byte, row *tokenwatch.Row) error
+}
+
+// Format is one log format.
+type Format struct {
+	Name  string
+	Doc   string // one line
+	Frame frame.Kind
+	New   func(Config) (Parser, error)
+	// Sniff tells from 0 to 100 how much a record looks like the format,
+	// without parsing it.
+	Sniff func(record []byte) int
+}
+
+// Config is what a parser can be told. The zero value works.
+type Config struct {
+	Mapping *Mapping // names of fields of json, before the built-in ones; nil for none
+}
+
+// ByName finds a format.
+func ByName(name string) (Format, bool) {
+	for _, f := range All {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Limits of what a record may hold; those of ingest/frame come first.
+const (
+	maxFields = 256
+	maxDepth  = frame.MaxDepth
+)
+
+func reject(reason, detail string) error {
+	return &tokenwatch.Rejection{Reason: reason, Detail: detail}
+}
+
+func malformed(detail string) error { return reject(tokenwatch.ReasonMalformed, detail) }
+
+// firstByte returns the first byte that is no space, 0 if there is none.
+func firstByte(record []byte) byte {
+	if t := bytes.TrimLeft(record, " \t\r\n"); len(t) > 0 {
+		return t[0]
+	}
+	return 0
+}

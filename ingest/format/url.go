@@ -1,0 +1,181 @@
+package format
+
+import (
+	"bytes"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// queryCarriers are the names of query parameters that carry a credential, in
+// lower case, with the carrier noted for them.
+var queryCarriers = map[string]string{
+	"api_key": "api_key", "apikey": "api_key", "api-key": "api_key", "x-api-key": "api_key", "key": "key", "access_token": "access_token",
+	"accesstoken": "access_token", "token": "token", "auth_token": "auth_token", "authtoken": "auth_token", "auth": "auth",
+	"authorization": "authorization", "id_token": "id_token", "refresh_token": "refresh_token", "private_token": "private_token",
+	"client_secret": "client_secret", "secret": "secret", "password": "password", "passwd": "password", "pwd": "password", "pass": "password",
+	"sig": "sig", "signature": "signature", "x-amz-security-token": "x-amz-security-token", "x-amz-signature": "x-amz-signature",
+	"x-goog-signature": "x-goog-signature", "sessionid": "session", "session_token": "session", "jsessionid": "session", "phpsessid": "session",
+	"jwt": "jwt", "ticket": "ticket", "hapikey": "api_key", "subscription-key": "api_key",
+}
+
+// place is where a URL stands.
+type place struct {
+	carriers   map[string]string // queryCarriers with the place before; made once, so that none is built per row
+	other      string            // the carrier of parameters not in the table
+	userinfo   string
+	incidental bool
+}
+
+var (
+	query   = newPlace("query:", "url:userinfo", false)
+	referer = newPlace("referer:", "referer:userinfo", true)
+)
+
+func newPlace(prefix, userinfo string, incidental bool) *place {
+	p := &place{make(map[string]string), prefix + "other", userinfo, incidental}
+	for k, v := range queryCarriers {
+		p.carriers[k] = prefix + v
+	}
+	return p
+}
+
+// add notes a credential; name is the carrier without its place.
+func (p *place) add(row *tokenwatch.Row, carrier, name string, secret []byte) {
+	if p.incidental || incidentalCarriers[name] {
+		row.AddIncidental(carrier, secret)
+		return
+	}
+	row.AddCredential(carrier, secret)
+}
+
+// addURLCredentials notes the credentials in a URL or path: those of its query
+// and fragment, and its user information.
+func addURLCredentials(row *tokenwatch.Row, url []byte, at *place) {
+	i := bytes.IndexAny(url, "?#;")
+	if i >= 0 {
+		addQueryCredentials(row, url[i+1:], at)
+	} else {
+		i = len(url)
+	}
+	if head := url[:i]; len(head) > 0 && head[0] != '/' {
+		s := bytes.Index(head, []byte("://"))
+		if s < 0 {
+			return
+		}
+		authority, _, _ := bytes.Cut(head[s+3:], []byte("/"))
+		if k := bytes.LastIndexByte(authority, '@'); k > 0 {
+			user, secret, ok := bytes.Cut(authority[:k], []byte(":"))
+			switch {
+			case ok && len(secret) > 0:
+				at.add(row, at.userinfo, "", secret)
+				if shapeOf(user) == isSecret {
+					at.add(row, at.userinfo, "", user)
+				}
+			case shapeOf(user) == isSecret:
+				at.add(row, at.userinfo, "", user)
+			}
+		}
+	}
+}
+
+// addQueryCredentials notes the credentials among the parameters of a query.
+func addQueryCredentials(row *tokenwatch.Row, query []byte, at *place) {
+	var buf [32]byte
+	for len(query) > 0 {
+		var pair []byte
+		if i := bytes.IndexAny(query, "&;?#"); i >= 0 {
+			pair, query = query[:i], query[i+1:]
+		} else {
+			pair, query = query, nil
+		}
+		key, value, ok := bytes.Cut(pair, []byte("="))
+		if !ok || len(value) == 0 || len(key) > len(buf) {
+			continue
+		}
+		name := appendUnescaped(buf[:0], key)
+		for i, c := range name {
+			if c >= 'A' && c <= 'Z' {
+				name[i] = c + 'a' - 'A'
+			}
+		}
+		carrier, known := at.carriers[string(name)]
+		switch {
+		case string(name) == "x-amz-credential":
+			addAWSCredential(row, value)
+		case known && masked(value):
+		case known:
+			at.add(row, carrier, queryCarriers[string(name)], unescape(row, value))
+		case len(value) >= 20 && startsSecret(value):
+			at.add(row, at.other, "", unescape(row, value))
+		}
+	}
+}
+
+// startsSecret tells whether v is of a known issuer's format.
+func startsSecret(v []byte) bool {
+	for _, p := range secretPrefixes {
+		if bytes.HasPrefix(v, []byte(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape returns v percent-decoded, in the row's memory if it had to be.
+func unescape(row *tokenwatch.Row, v []byte) []byte {
+	if bytes.IndexByte(v, '%') < 0 {
+		return v
+	}
+	return row.Build(func(b []byte) []byte { return appendUnescaped(b, v) })
+}
+
+func appendUnescaped(dst, v []byte) []byte {
+	for i := 0; i < len(v); i++ {
+		if v[i] == '%' && i+2 < len(v) {
+			if hi, lo := unhex(v[i+1]), unhex(v[i+2]); hi >= 0 && lo >= 0 {
+				dst = append(dst, byte(hi<<4|lo))
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, v[i])
+	}
+	return dst
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// setURL takes a URL apart into scheme, host and path. A value that begins with
+// a slash is a path.
+func setURL(row *tokenwatch.Row, url []byte) {
+	addURLCredentials(row, url, query)
+	if len(url) > 0 && url[0] != '/' {
+		if i := bytes.Index(url, []byte("://")); i > 0 && i < 12 {
+			setOnce(row, tokenwatch.ColScheme, url[:i])
+			host, path := url[i+3:], []byte(nil)
+			if j := bytes.IndexAny(host, "/?#"); j >= 0 {
+				host, path = host[:j], host[j:]
+			}
+			if at := bytes.LastIndexByte(host, '@'); at >= 0 {
+				host = host[at+1:]
+			}
+			setOnce(row, tokenwatch.ColHost, host)
+			url = path
+		}
+	}
+	setOnce(row, tokenwatch.ColPath, url)
+}
+
+func setOnce(row *tokenwatch.Row, c tokenwatch.Col, v []byte) {
+	if !row.Has(c) {
+		row.SetText(c, v)
+	}
+}

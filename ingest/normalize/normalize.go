@@ -1,0 +1,128 @@
+// Package normalize gives each field of a row its one spelling, and derives
+// the columns that follow from others.
+//
+// In: a [tokenwatch.Row] as a parser filled it. Out: the same row, with method
+// in upper and host in lower case, and with route, action, action_class,
+// agent_family, outcome, error and the kind of src_ip filled where the parser
+// left them empty. It never overrides what the record gave but to spell it as
+// everyone else does, reads no clock, and keeps nothing of a row but, in a
+// bounded cache, the families of user agents.
+package normalize
+
+import (
+	"bytes"
+	"hash/maphash"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// Normalizer normalizes rows one after another. It is not safe for use from
+// several goroutines; each keeps its own.
+type Normalizer struct {
+	agents agentCache
+	route  []byte
+	lower  []byte
+}
+
+// New returns a Normalizer with empty caches.
+func New() *Normalizer { return &Normalizer{agents: agentCache{seed: maphash.MakeSeed()}} }
+
+// Normalize completes row. What it adds lives as long as the row's other values.
+func (n *Normalizer) Normalize(row *tokenwatch.Row) {
+	if m := row.Text(tokenwatch.ColMethod); m != nil && hasLower(m) {
+		row.SetText(tokenwatch.ColMethod, row.Build(func(b []byte) []byte { return appendUpper(b, m) }))
+	}
+	if h := row.Text(tokenwatch.ColHost); h != nil && hasUpper(h) {
+		row.SetText(tokenwatch.ColHost, row.Build(func(b []byte) []byte { return appendLower(b, h) }))
+	}
+	if s := row.Text(tokenwatch.ColScheme); s != nil && hasUpper(s) {
+		row.SetText(tokenwatch.ColScheme, row.Build(func(b []byte) []byte { return appendLower(b, s) }))
+	}
+	n.routeAndAction(row)
+	if !row.Has(tokenwatch.ColAgentFamily) {
+		if ua := row.Text(tokenwatch.ColUserAgent); ua != nil {
+			row.SetString(tokenwatch.ColAgentFamily, n.agents.family(ua))
+		}
+	}
+	outcome(row)
+	if !row.Has(tokenwatch.ColSrcCloud) && row.Has(tokenwatch.ColSrcIP) {
+		row.SetString(tokenwatch.ColSrcCloud, addressKind(row.Addr()))
+	}
+}
+
+// routeAndAction fills route, action and action_class.
+func (n *Normalizer) routeAndAction(row *tokenwatch.Row) {
+	provided := row.Has(tokenwatch.ColAction)
+	method := row.Text(tokenwatch.ColMethod)
+	if path := row.Text(tokenwatch.ColPath); path != nil && !row.Has(tokenwatch.ColRoute) {
+		n.route = AppendRoute(n.route[:0], path)
+		row.SetText(tokenwatch.ColRoute, row.Build(func(b []byte) []byte { return append(b, n.route...) }))
+	}
+	route := row.Text(tokenwatch.ColRoute)
+	if !provided && method != nil && route != nil {
+		row.SetText(tokenwatch.ColAction, row.Build(func(b []byte) []byte {
+			b = append(append(b, method...), ' ')
+			return append(b, route...)
+		}))
+	}
+	if given := row.Text(tokenwatch.ColActionClass); given != nil {
+		if class := classWord(given); class != "" {
+			row.SetString(tokenwatch.ColActionClass, class)
+			return
+		}
+		row.Clear(tokenwatch.ColActionClass) // not of our words: derived instead
+	}
+	class := ""
+	switch {
+	case provided && route == nil:
+		class = n.operationClass(row.Text(tokenwatch.ColAction))
+	case method != nil:
+		n.lower = appendLower(n.lower[:0], route)
+		class = requestClass(method, n.lower)
+	case provided:
+		class = n.operationClass(row.Text(tokenwatch.ColAction))
+	}
+	if class != "" {
+		row.SetString(tokenwatch.ColActionClass, class)
+	}
+}
+
+func hasLower(b []byte) bool {
+	for _, c := range b {
+		if c >= 'a' && c <= 'z' {
+			return true
+		}
+	}
+	return false
+}
+
+func hasUpper(b []byte) bool {
+	for _, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
+
+func appendUpper(dst, b []byte) []byte {
+	for _, c := range b {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func appendLower(dst, b []byte) []byte {
+	for _, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func contains(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }

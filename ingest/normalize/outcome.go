@@ -1,0 +1,111 @@
+package normalize
+
+import (
+	"net/netip"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// The kinds of errors that a status tells.
+const (
+	errorAuthn     = "authn"
+	errorAuthz     = "authz"
+	errorNotFound  = "not_found"
+	errorThrottled = "throttled"
+	errorClient    = "client"
+	errorServer    = "server"
+)
+
+// deniedWords tell a provider's refusals from its failures.
+var deniedWords = []string{"denied", "unauthorized", "forbidden", "notauthorized", "expiredtoken", "invalidclienttokenid", "signaturedoesnotmatch", "invalidaccesskeyid", "authfailure"}
+
+// outcome fills outcome and error from status and from the error the record gave.
+func outcome(row *tokenwatch.Row) {
+	status, hasStatus := row.Int(tokenwatch.ColStatus), row.Has(tokenwatch.ColStatus)
+	if !row.Has(tokenwatch.ColError) && hasStatus {
+		if kind := errorKind(status); kind != "" {
+			row.SetString(tokenwatch.ColError, kind)
+		}
+	}
+	if given := row.Text(tokenwatch.ColOutcome); given != nil {
+		if word := outcomeWord(given); word != "" {
+			row.SetString(tokenwatch.ColOutcome, word)
+		}
+		return
+	}
+	switch {
+	case hasStatus && (status == 401 || status == 403 || status == 407):
+		row.SetString(tokenwatch.ColOutcome, "denied")
+	case hasStatus && status >= 400:
+		row.SetString(tokenwatch.ColOutcome, "failure")
+	case hasStatus && status >= 100:
+		row.SetString(tokenwatch.ColOutcome, "success")
+	case row.Has(tokenwatch.ColError):
+		row.SetString(tokenwatch.ColOutcome, errorOutcome(row.Text(tokenwatch.ColError)))
+	}
+}
+
+// errorKind is the kind of error of an HTTP status, "" if it is none.
+func errorKind(status int64) string {
+	switch {
+	case status == 401 || status == 407:
+		return errorAuthn
+	case status == 403:
+		return errorAuthz
+	case status == 404 || status == 410:
+		return errorNotFound
+	case status == 429:
+		return errorThrottled
+	case status >= 400 && status < 500:
+		return errorClient
+	case status >= 500:
+		return errorServer
+	}
+	return ""
+}
+
+// errorOutcome tells from an error's name whether the request was refused or failed.
+func errorOutcome(name []byte) string {
+	switch string(name) {
+	case errorAuthn, errorAuthz:
+		return "denied"
+	}
+	var buf [128]byte
+	lower := appendLower(buf[:0], name[:min(len(name), len(buf))])
+	for _, w := range deniedWords {
+		if contains(lower, w) {
+			return "denied"
+		}
+	}
+	return "failure"
+}
+
+// outcomeWord maps the usual words to ours, "" for one it does not know.
+func outcomeWord(b []byte) string {
+	var buf [32]byte
+	switch string(appendLower(buf[:0], b[:min(len(b), len(buf))])) {
+	case "success", "succeeded", "ok", "allow", "allowed", "successful", "passed", "true":
+		return "success"
+	case "failure", "failed", "fail", "error", "false":
+		return "failure"
+	case "denied", "deny", "blocked", "unauthorized", "forbidden", "rejected":
+		return "denied"
+	}
+	return ""
+}
+
+// addressKind says what sort of address a is, as far as the address itself tells.
+func addressKind(a netip.Addr) string {
+	switch {
+	case a.IsLoopback():
+		return "loopback"
+	case a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast():
+		return "link_local"
+	case a.IsPrivate() || a.IsUnspecified() || sharedSpace.Contains(a):
+		return "private"
+	}
+	return "public"
+}
+
+// sharedSpace is the carrier-grade NAT range of RFC 6598.
+var sharedSpace = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)

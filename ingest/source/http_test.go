@@ -1,0 +1,247 @@
+package source
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+// fakePipeline stores lines, but for those that say "bad", and answers
+// what it is told to.
+type fakePipeline struct {
+	err    error
+	stored []string
+	last   Delivery
+	bytes  int64
+}
+
+func (f *fakePipeline) Ingest(_ context.Context, d Delivery) (Answer, error) {
+	f.last = d
+	a := Answer{Format: "combined"}
+	lines := bufio.NewScanner(d.Body)
+	lines.Buffer(nil, 1<<20)
+	offset := int64(0)
+	for i := 0; lines.Scan(); i++ {
+		f.bytes += int64(len(lines.Bytes()))
+		if lines.Text() == "bad" {
+			a.RejectedTotal++
+			a.Rejected = append(a.Rejected, tokenwatch.Reject{Index: i, Offset: offset, Length: 3, Digest: "dg_x", Reason: tokenwatch.ReasonMalformed})
+		} else {
+			a.Accepted++
+			f.stored = append(f.stored, lines.Text())
+		}
+		offset += int64(len(lines.Bytes())) + 1
+	}
+	if lines.Err() != nil {
+		return Answer{}, lines.Err()
+	}
+	if a.Accepted == 0 && a.RejectedTotal > 0 {
+		return a, &tokenwatch.Refusal{Reason: tokenwatch.RefusedAllRejected, Detail: "no record could be stored"}
+	}
+	return a, f.err
+}
+
+func compress(t testing.TB, coding string, plain []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	var w io.WriteCloser = gzip.NewWriter(&out)
+	if coding == "zstd" {
+		z, err := zstd.NewWriter(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = z
+	}
+	if _, err := w.Write(plain); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func authenticated(r *http.Request) *http.Request {
+	return r.WithContext(tokenwatch.WithPrincipal(r.Context(), tokenwatch.Principal{ID: "key1", Tenant: "t1", Role: tokenwatch.RoleIngest}))
+}
+
+// TestHTTP shows requests and their answers.
+func TestHTTP(t *testing.T) {
+	datadriven.RunTest(t, "../../testdata/source/http", func(t *testing.T, d *datadriven.TestData) string {
+		f := &fakePipeline{}
+		var refused []string
+		h := NewHTTP(f, HTTPConfig{
+			Limits:  Limits{Compressed: 2048, Expanded: 4096, Floor: 1024, Ratio: 10},
+			Refused: func(tenant, reason string) { refused = append(refused, tenant+"/"+reason) },
+		})
+		method, target, body := http.MethodPost, "/v1/ingest", []byte(d.Input)
+		header := http.Header{}
+		anonymous := false
+		for _, arg := range d.CmdArgs {
+			v := strings.Join(arg.Vals, ",")
+			switch arg.Key {
+			case "query":
+				target += "?" + v
+			case "key":
+				header.Add("Idempotency-Key", v)
+			case "long-key":
+				header.Add("Idempotency-Key", strings.Repeat("k", 257))
+			case "encoding":
+				header.Add("Content-Encoding", v)
+			case "compress":
+				body = compress(t, v, body)
+			case "cut":
+				body = body[:len(body)-4]
+			case "repeat":
+				n, err := strconv.Atoi(v)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body = bytes.Repeat(append(body, '\n'), n)
+			case "method":
+				method = v
+			case "anonymous":
+				anonymous = true
+			case "fails":
+				refusal := &tokenwatch.Refusal{Reason: v, Detail: "as told", Err: errors.New("secret cause")}
+				if v == tokenwatch.RefusedOverload || v == tokenwatch.RefusedUnavailable {
+					refusal.RetryAfter = 1500 * time.Millisecond
+				}
+				f.err = refusal
+			case "breaks":
+				f.err = errors.New("secret cause")
+			case "gone":
+				f.err = fmt.Errorf("wait: %w", context.Canceled)
+			default:
+				t.Fatalf("unknown argument %s", arg.Key)
+			}
+		}
+		r := httptest.NewRequest(method, target, bytes.NewReader(body))
+		r.Header = header
+		if !anonymous {
+			r = authenticated(r)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("the answer holds the cause of an error")
+		}
+		out := fmt.Sprintf("%d", w.Code)
+		for _, name := range []string{"Retry-After", "Accept-Encoding", "Allow", "Connection"} {
+			if v := w.Header().Get(name); v != "" {
+				out += fmt.Sprintf(" %s=%s", name, v)
+			}
+		}
+		out += "\n" + w.Body.String()
+		if f.last.Tenant != "" {
+			out += fmt.Sprintf("delivery: tenant=%s principal=%s source=%s format=%s key=%q lines=%d\n",
+				f.last.Tenant, f.last.Principal, f.last.Source, f.last.Format, f.last.Key, len(f.stored))
+		}
+		if refused != nil {
+			out += fmt.Sprintf("counted: %v\n", refused)
+		}
+		return out
+	})
+}
+
+// TestBomb sends what expands a thousandfold and looks at what it made us hold.
+func TestBomb(t *testing.T) {
+	for _, coding := range []string{"gzip", "zstd"} {
+		t.Run(coding, func(t *testing.T) {
+			line := append(bytes.Repeat([]byte{'a'}, 1023), '\n')
+			bomb := compress(t, coding, bytes.Repeat(line, 128<<10)) // 128 MiB
+			f := &sinkPipeline{}
+			h := NewHTTP(f, HTTPConfig{})
+			r := authenticated(httptest.NewRequest(http.MethodPost, "/v1/ingest", bytes.NewReader(bomb)))
+			r.Header.Set("Content-Encoding", coding)
+			w := httptest.NewRecorder()
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			h.ServeHTTP(w, r)
+			runtime.ReadMemStats(&after)
+			if w.Code != http.StatusRequestEntityTooLarge {
+				t.Errorf("status %d", w.Code)
+			}
+			limits := Limits{}.withDefaults()
+			if most := max(limits.Floor, limits.Ratio*int64(len(bomb))); f.n > min(most, limits.Expanded) {
+				t.Errorf("%d bytes passed of a bomb of %d", f.n, len(bomb))
+			}
+			allocated := after.TotalAlloc - before.TotalAlloc // all of it, garbage included: more than the peak
+			if allocated > 64<<20 {
+				t.Errorf("allocated %d bytes", allocated)
+			}
+			t.Logf("%d bytes sent, %d passed, %d allocated in all", len(bomb), f.n, allocated)
+		})
+	}
+}
+
+// sinkPipeline reads and counts.
+type sinkPipeline struct{ n int64 }
+
+func (s *sinkPipeline) Ingest(_ context.Context, d Delivery) (Answer, error) {
+	n, err := io.Copy(io.Discard, d.Body)
+	s.n += n
+	return Answer{}, err
+}
+
+// TestLimitIsExact: a body of exactly the limit passes, one byte more does not.
+func TestLimitIsExact(t *testing.T) {
+	for extra, want := range []int{http.StatusOK, http.StatusRequestEntityTooLarge} {
+		body := strings.Repeat("x", 99) + "\n" + strings.Repeat("y", 28+extra)
+		for _, known := range []bool{true, false} {
+			h := NewHTTP(&fakePipeline{}, HTTPConfig{Limits: Limits{Expanded: 128}})
+			r := authenticated(httptest.NewRequest(http.MethodPost, "/v1/ingest", strings.NewReader(body)))
+			if !known {
+				r.ContentLength = -1
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%d bytes, length known %v: status %d, want %d", len(body), known, w.Code, want)
+			}
+		}
+	}
+}
+
+// FuzzHTTP: whatever the body, it is answered, and never more is passed on than
+// the limits say.
+func FuzzHTTP(f *testing.F) {
+	f.Add([]byte("one\ntwo\n"), "")
+	f.Add(compress(f, "gzip", []byte("one\n")), "gzip")
+	f.Add(compress(f, "zstd", []byte("one\n")), "zstd")
+	f.Add(compress(f, "gzip", bytes.Repeat([]byte("one\n"), 10_000)), "gzip")
+	f.Add([]byte{0x28, 0xb5, 0x2f, 0xfd, 0xff}, "identity")
+	f.Fuzz(func(t *testing.T, body []byte, coding string) {
+		p := &sinkPipeline{}
+		h := NewHTTP(p, HTTPConfig{Limits: Limits{Compressed: 4096, Expanded: 8192, Floor: 256, Ratio: 10}})
+		r := authenticated(httptest.NewRequest(http.MethodPost, "/v1/ingest", bytes.NewReader(body)))
+		r.Header.Set("Content-Encoding", coding)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		switch w.Code {
+		case http.StatusOK, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		default:
+			t.Errorf("status %d", w.Code)
+		}
+		if p.n > 8192 {
+			t.Errorf("%d bytes passed", p.n)
+		}
+	})
+}

@@ -1,0 +1,172 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
+	"github.com/tokenwatch/tokenwatch/ingest/frame"
+	"github.com/tokenwatch/tokenwatch/ingest/normalize"
+	"github.com/tokenwatch/tokenwatch/ingest/seal"
+)
+
+// worker turns records of one tenant in one format into sealed rows. It is used
+// by one goroutine at a time, and reused.
+type worker struct {
+	format format.Format // zero but for Frame: none was found
+	config format.Config
+	parser format.Parser // nil: no format was found
+	normal *normalize.Normalizer
+	sealer *seal.Sealer
+	row    tokenwatch.Row
+	name   []byte // of the format
+
+	source  []byte
+	builder tokenwatch.Builder
+	rejects []tokenwatch.Reject
+	records int
+	looked  int // records that were looked at to find a format after all
+	faults  int // panics: the worker is not used again
+	log     *slog.Logger
+}
+
+// begin makes the worker ready for a request.
+func (w *worker) begin(source string) {
+	w.source = append(w.source[:0], source...)
+	w.rejects, w.records, w.looked = nil, 0, 0
+}
+
+// add takes one record: as a row, or as a reject.
+func (w *worker) add(record frame.Record) {
+	w.records++
+	if rejection := w.parse(record); rejection != nil {
+		w.reject(record, rejection)
+		return
+	}
+	if rejection := w.seal(&w.builder); rejection != nil {
+		w.reject(record, rejection)
+	}
+}
+
+// parse points the row at the parts of a record. That a parser panics is a bug
+// of ours that must not take anything else down: the record is refused.
+func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
+	switch {
+	case record.TooLong:
+		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonLineTooLong}
+	case record.TooDeep:
+		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonTooDeep}
+	case w.parser == nil && !w.choose(record.Bytes):
+		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonUnknown, Detail: "no format fits: name one"}
+	}
+	defer w.fault(&rejection)
+	w.row.Reset()
+	if err := w.parser.Parse(record.Bytes, &w.row); err != nil {
+		return rejectionOf(err)
+	}
+	w.row.SetText(tokenwatch.ColSource, w.source)
+	w.row.SetText(tokenwatch.ColFormat, w.name)
+	w.normal.Normalize(&w.row)
+	if !w.row.Has(tokenwatch.ColTime) {
+		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonNoTime}
+	}
+	return nil
+}
+
+// rejectionOf returns the rejection that a parser returned. The text of another
+// error is not kept: it may be the record's.
+func rejectionOf(err error) *tokenwatch.Rejection {
+	var rejection *tokenwatch.Rejection
+	if errors.As(err, &rejection) {
+		return rejection
+	}
+	return &tokenwatch.Rejection{Reason: tokenwatch.ReasonMalformed}
+}
+
+// choose finds a format by a single record, for a body whose first records gave
+// none: they may have been too long to look at.
+func (w *worker) choose(record []byte) bool {
+	if w.looked == sampleRecords {
+		return false
+	}
+	w.looked++
+	f, ok := detect([][]byte{record})
+	return ok && f.Frame == w.format.Frame && w.use(f) == nil
+}
+
+// use makes the worker's parser.
+func (w *worker) use(f format.Format) error {
+	w.format, w.name = f, []byte(f.Name)
+	if f.New == nil {
+		return nil
+	}
+	parser, err := f.New(w.config)
+	if err != nil {
+		return &tokenwatch.Refusal{
+			Reason: tokenwatch.RefusedInternal, Detail: "the format's parser cannot be made", Err: err,
+		}
+	}
+	w.parser = parser
+	return nil
+}
+
+// seal appends the row that parse left to a builder.
+func (w *worker) seal(b *tokenwatch.Builder) (rejection *tokenwatch.Rejection) {
+	defer w.fault(&rejection)
+	w.sealer.Seal(&w.row, b)
+	return nil
+}
+
+// fault makes a rejection of a panic. The value of the panic is not logged: it
+// may hold content.
+func (w *worker) fault(rejection **tokenwatch.Rejection) {
+	if recover() == nil {
+		return
+	}
+	w.faults++
+	w.row = tokenwatch.Row{}
+	*rejection = &tokenwatch.Rejection{Reason: tokenwatch.ReasonFault, Detail: "a fault of the parser"}
+	if w.faults == 1 {
+		w.log.Error("parser panicked", "format", w.format.Name, "record", w.records-1, "stack", string(debug.Stack()))
+	}
+}
+
+// reject notes what may be kept of a record. One that was too long has no digest:
+// nothing of it was held.
+func (w *worker) reject(record frame.Record, r *tokenwatch.Rejection) {
+	reject := tokenwatch.Reject{
+		Index:  w.records - 1,
+		Offset: record.Offset,
+		Length: record.Length,
+		Reason: r.Reason,
+		Detail: r.Detail,
+	}
+	if !record.TooLong {
+		reject.Digest = w.sealer.Digest(record.Bytes)
+	}
+	w.rejects = append(w.rejects, reject)
+}
+
+// batch returns the rows since the last batch.
+func (w *worker) batch() (*tokenwatch.Batch, error) { return takeBatch(&w.builder, w.faults) }
+
+// takeBatch returns what a builder holds. It fails only if one of faults panics
+// tore the columns apart.
+func takeBatch(from *tokenwatch.Builder, faults int) (b *tokenwatch.Batch, err error) {
+	if faults > 0 {
+		defer func() {
+			if recover() != nil {
+				*from = tokenwatch.Builder{}
+				b, err = nil, &tokenwatch.Refusal{
+					Reason: tokenwatch.RefusedInternal,
+					Detail: "the request failed",
+					Err:    fmt.Errorf("%d panics left the columns torn", faults),
+				}
+			}
+		}()
+	}
+	return from.Batch(), nil
+}
