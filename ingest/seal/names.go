@@ -10,9 +10,9 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 )
 
-// identify gives the row its token: the fingerprint of its first credential,
-// else the id of its strongest name. It notes all names, and the credentials
-// as needles.
+// identify gives the row its token: the fingerprint of the first credential it
+// was made with, else the id of its strongest name. It notes all names, and all
+// credentials as needles.
 func (s *Sealer) identify(row *tokenwatch.Row) {
 	if t := row.Text(tokenwatch.ColToken); t != nil {
 		row.AddCredential("token", t) // whoever writes a log names no token of ours
@@ -21,7 +21,8 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 	var token tokenwatch.TokenID
 	for i := range row.Credentials {
 		c := &row.Credentials[i]
-		if id := s.carrier(row, c, token == ""); token == "" {
+		used := token == "" && !c.Incidental
+		if id := s.carrier(row, c, used); used {
 			token = id
 		}
 	}

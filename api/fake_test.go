@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// fake is a store in memory.
+type fake struct {
+	mu       sync.Mutex
+	findings map[string]tokenwatch.Finding // by id
+	update   uint64
+	changed  chan struct{}
+	entries  []tokenwatch.Entry
+	actions  []storage.Action
+	keys     map[string]storage.APIKey
+	broken   error // what writing ends with
+}
+
+func newFake() *fake {
+	return &fake{
+		findings: make(map[string]tokenwatch.Finding),
+		keys:     make(map[string]storage.APIKey),
+		changed:  make(chan struct{}),
+	}
+}
+
+// put stores the next revision of a finding.
+func (f *fake) put(tenant, id string) tokenwatch.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.update++
+	n := tokenwatch.Finding{
+		ID: id, Tenant: tenant, Revision: f.findings[tenant+"/"+id].Revision + 1, Update: f.update,
+		EntityKind: tokenwatch.EntityToken, Entity: "tkw_" + id, Token: tokenwatch.TokenID("tkw_" + id),
+		Aliases: []tokenwatch.Alias{{Kind: tokenwatch.NameAccessKeyID, Value: "ASIA" + id}},
+		Time:    time.Unix(1700000000, 0).UTC(), Kind: "novelty", Class: tokenwatch.ClassAnomaly,
+		Window:    tokenwatch.Window{Start: time.Unix(1699999200, 0).UTC(), End: time.Unix(1700002800, 0).UTC()},
+		Detectors: []string{"novelty"}, Score: 91, Severity: tokenwatch.SeverityCritical,
+		Summary: "a new network", Status: "new", Attack: []string{"T1078.004"},
+		Raised: time.Unix(1700000001, 0).UTC(), HistoryIndex: f.update,
+		Evidence:   []tokenwatch.Event{{Time: time.Unix(1700000000, 0).UTC(), RequestID: "r1", SrcIP: "192.0.2.1"}},
+		RequestIDs: []string{"r1"},
+		Reasons:    []tokenwatch.Reason{{Detector: "novelty", Axis: "network", Surprise: 3.5, Observed: 1, Text: "new network"}},
+	}
+	f.findings[tenant+"/"+id] = n
+	close(f.changed)
+	f.changed = make(chan struct{})
+	return n
+}
+
+func (f *fake) sorted(tenant string) []tokenwatch.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []tokenwatch.Finding
+	for _, n := range f.findings {
+		if n.Tenant == tenant {
+			out = append(out, n)
+		}
+	}
+	slices.SortFunc(out, func(a, b tokenwatch.Finding) int { return int(a.Update) - int(b.Update) })
+	return out
+}
+
+func (f *fake) Finding(_ context.Context, tenant, id string) (tokenwatch.Finding, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, ok := f.findings[tenant+"/"+id]
+	if !ok {
+		return n, storage.ErrNotFound
+	}
+	return n, nil
+}
+
+func (f *fake) Findings(_ context.Context, tenant string) iter.Seq2[tokenwatch.Finding, error] {
+	all := f.sorted(tenant)
+	slices.Reverse(all)
+	return values(all)
+}
+
+func (f *fake) Updates(_ context.Context, tenant string, after uint64) iter.Seq2[tokenwatch.Finding, error] {
+	return values(slices.DeleteFunc(f.sorted(tenant), func(n tokenwatch.Finding) bool { return n.Update <= after }))
+}
+
+func values[T any](in []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range in {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (f *fake) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+func (f *fake) Record(_ context.Context, a storage.Action) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.actions = append(f.actions, a)
+	return uint64(len(f.actions)), nil
+}
+
+func (f *fake) recorded() []storage.Action {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.actions)
+}
+
+func (f *fake) Leaves(_ context.Context, tenant string, first uint64) iter.Seq2[storage.Leaf, error] {
+	var out []storage.Leaf
+	for i, a := range f.recorded() {
+		if a.Tenant == tenant && uint64(i) >= first {
+			out = append(out, storage.Leaf{Index: uint64(i), Bytes: fmt.Append(nil, a.Verb)})
+		}
+	}
+	return values(out)
+}
+
+func (f *fake) Checkpoint(context.Context) ([]byte, error) {
+	return []byte("tokenwatch\n1\nroot\n"), nil
+}
+
+func (f *fake) PutKey(ctx context.Context, key storage.APIKey, by storage.Action) error {
+	if f.broken != nil {
+		return f.broken
+	}
+	f.Record(ctx, by)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys[key.ID] = key
+	return nil
+}
+
+func (f *fake) Keys(context.Context) iter.Seq2[storage.APIKey, error] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []storage.APIKey
+	for _, k := range f.keys {
+		out = append(out, k)
+	}
+	return values(out)
+}
+
+func (f *fake) Last() tokenwatch.Offset { return tokenwatch.Offset(len(f.entries)) }
+
+func (f *fake) Scan(_ context.Context, r storage.Range) iter.Seq2[tokenwatch.Entry, error] {
+	var out []tokenwatch.Entry
+	for _, e := range f.entries {
+		if e.Tenant == r.Tenant && e.Offset >= r.First && e.Offset <= r.Last {
+			out = append(out, e)
+		}
+	}
+	return values(out)
+}

@@ -1,0 +1,96 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/tokenwatch/tokenwatch/proto"
+)
+
+// openAPI returns the document of all paths: those of the protos, and those that
+// exist over HTTP only.
+func openAPI(version string, extra []route) ([]byte, error) {
+	var doc map[string]any
+	if err := json.Unmarshal(proto.OpenAPI, &doc); err != nil {
+		return nil, fmt.Errorf("read the generated OpenAPI document: %w", err)
+	}
+	info, _ := doc["info"].(map[string]any)
+	paths, _ := doc["paths"].(map[string]any)
+	if info == nil || paths == nil {
+		return nil, fmt.Errorf("the generated OpenAPI document has no info or paths")
+	}
+	info["version"] = version
+	for _, r := range extra {
+		operation := map[string]any{
+			"summary":   r.summary,
+			"produces":  []string{r.produces},
+			"tags":      []string{"Operations"},
+			"responses": map[string]any{"200": map[string]any{"description": "A successful response."}},
+		}
+		if grants[r.grant].public {
+			operation["security"] = []any{}
+		}
+		paths[r.path] = map[string]any{"get": operation}
+	}
+	if err := describeIngest(paths); err != nil {
+		return nil, err
+	}
+	if err := describeWatch(paths); err != nil {
+		return nil, err
+	}
+	numbers(doc)
+	return json.MarshalIndent(doc, "", " ")
+}
+
+// numbers says of 64-bit integers what our marshaler does with them.
+func numbers(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if format := v["format"]; v["type"] == "string" && (format == "int64" || format == "uint64") {
+			v["type"] = "integer"
+		}
+		for _, inner := range v {
+			numbers(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			numbers(inner)
+		}
+	}
+}
+
+// describeIngest says what the protos cannot: the body is the records
+// themselves, and the key a header.
+func describeIngest(paths map[string]any) error {
+	post, err := operation(paths, "/v1/ingest", "post")
+	if err != nil {
+		return err
+	}
+	post["consumes"] = []string{"application/x-ndjson", "text/plain", "application/json", "application/octet-stream"}
+	post["parameters"] = []any{
+		map[string]any{"name": "format", "in": "query", "type": "string", "default": "auto", "description": "Name of a format, or auto."},
+		map[string]any{"name": "source", "in": "query", "type": "string", "description": "Which input the records belong to."},
+		map[string]any{"name": "Idempotency-Key", "in": "header", "type": "string", "description": "The same key with the same records is stored once; with others it is refused."},
+		map[string]any{"name": "Content-Encoding", "in": "header", "type": "string", "enum": []string{"identity", "gzip", "zstd"}},
+		map[string]any{"name": "records", "in": "body", "required": true, "schema": map[string]any{"type": "string", "format": "binary"}},
+	}
+	return nil
+}
+
+func describeWatch(paths map[string]any) error {
+	get, err := operation(paths, "/v1/findings:watch", "get")
+	if err != nil {
+		return err
+	}
+	get["produces"] = []string{"text/event-stream"}
+	return nil
+}
+
+func operation(paths map[string]any, path, method string) (map[string]any, error) {
+	item, _ := paths[path].(map[string]any)
+	op, _ := item[method].(map[string]any)
+	if op == nil {
+		return nil, fmt.Errorf("the generated OpenAPI document has no %s %s", method, path)
+	}
+	return op, nil
+}

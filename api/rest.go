@@ -1,0 +1,276 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/tokenwatch/tokenwatch"
+	v1 "github.com/tokenwatch/tokenwatch/api/v1"
+	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
+)
+
+// route is a path that does not come from the protos, or is answered otherwise
+// than the gateway would.
+type route struct {
+	method, path string
+	grant        string   // its line in the table of grants
+	query        []string // parameters it takes
+	ownQuery     bool     // it checks its parameters itself
+	stream       bool     // the body is its own business, and it may take long
+	handler      http.Handler
+
+	summary, produces string // for the OpenAPI document
+}
+
+// operations are the paths that exist over HTTP only.
+func (s *Server) operations() []route {
+	return []route{
+		{method: "GET", path: "/healthz", grant: "GET /healthz", handler: s.text("ok\n"),
+			summary: "Whether the process lives.", produces: "text/plain"},
+		{method: "GET", path: "/readyz", grant: "GET /readyz", handler: http.HandlerFunc(s.readyz),
+			summary: "Whether the server takes and answers requests.", produces: "text/plain"},
+		{method: "GET", path: "/metrics", grant: "GET /metrics",
+			handler: promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{}),
+			summary: "Metrics in the format of Prometheus.", produces: "text/plain"},
+		{method: "GET", path: "/openapi.json", grant: "GET /openapi.json", handler: s.blob("application/json", &s.openAPI),
+			summary: "This document.", produces: "application/json"},
+		{method: "GET", path: "/", grant: "GET /", handler: s.blob("text/html; charset=utf-8", &s.page),
+			summary: "What this is and where to look.", produces: "text/html"},
+	}
+}
+
+// rest returns all that the HTTP port answers. What is not its own goes through
+// the gateway to the gRPC server in the same process, over conn, so that both
+// ports share handlers and grants.
+func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
+	query := make(map[string][]string) // by path template
+	for _, b := range s.bindings {
+		query[b.method+" "+b.path] = b.query
+	}
+	gateway := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		// No other header of the caller's goes on.
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		// The gateway itself passes Authorization on.
+		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
+			return metadata.Pairs(addressHeader, remote(r).String())
+		}),
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+			writeError(w, err)
+		}),
+		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, code int) {
+			routingError(w, code)
+		}),
+		runtime.WithMiddlewares(func(next runtime.HandlerFunc) runtime.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+				pattern, _ := runtime.HTTPPattern(r.Context())
+				if err := checkQuery(r.URL, query[r.Method+" "+pattern.String()]); err != nil {
+					writeError(w, err)
+					return
+				}
+				next(w, r, params)
+			}
+		}),
+	)
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		pb.RegisterFindingsHandler, pb.RegisterHistoryHandler, pb.RegisterRejectsHandler,
+		pb.RegisterKeysHandler, pb.RegisterSystemHandler,
+	} {
+		if err := register(ctx, gateway, conn); err != nil {
+			return nil, fmt.Errorf("mount the gateway: %w", err)
+		}
+	}
+	mux := http.NewServeMux()
+	for _, r := range s.operations() {
+		pattern := r.path
+		if pattern == "/" {
+			pattern = "/{$}"
+		}
+		mux.Handle(r.method+" "+pattern, s.guard(r))
+	}
+	mux.Handle("GET /v1/findings:watch", s.guard(route{
+		grant: "/tokenwatch.v1.Findings/Watch", query: query["GET /v1/findings:watch"], stream: true,
+		handler: &events{client: pb.NewFindingsClient(conn), json: newMarshaler(), write: s.config.Limits.Write},
+	}))
+	if s.config.Ingest != nil {
+		mux.Handle("POST /v1/ingest", s.guard(route{
+			grant: "/tokenwatch.v1.Ingest/Ingest", ownQuery: true, stream: true, handler: s.config.Ingest,
+		}))
+	}
+	mux.Handle("/", s.guard(route{ownQuery: true, handler: gateway}))
+	return s.outermost(mux), nil
+}
+
+// guard puts identity, grant, parameters and deadlines before a handler. A route
+// without a grant is the gateway's, whose calls the gRPC server authorizes.
+func (s *Server) guard(to route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := remote(r)
+		// An error is small: that it can be written within this time is enough.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.Limits.Write)); err != nil {
+			return // the connection has gone
+		}
+		if !grants[to.grant].public {
+			who, err := s.gate.authenticate(r.Header.Values("Authorization"), from)
+			if err != nil {
+				writeError(w, err)
+				return
+			}
+			ctx := tokenwatch.WithPrincipal(r.Context(), who)
+			if to.grant != "" {
+				if err := s.gate.authorize(ctx, to.grant, from); err != nil {
+					writeError(w, err)
+					return
+				}
+			}
+			r = r.WithContext(ctx)
+		}
+		if !to.ownQuery {
+			if err := checkQuery(r.URL, to.query); err != nil {
+				writeError(w, err)
+				return
+			}
+		}
+		if err := s.bound(w, r, to); err != nil {
+			writeError(w, err)
+			return
+		}
+		to.handler.ServeHTTP(w, r)
+	})
+}
+
+// bound sets the deadlines of a request. Each has to set its own: a deadline
+// stays with the connection.
+func (s *Server) bound(w http.ResponseWriter, r *http.Request, to route) error {
+	limit := s.config.Limits.Answer
+	if to.stream {
+		limit = s.config.Limits.Upload
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("bound the answer: %w", err)
+	}
+	if to.stream {
+		return nil
+	}
+	return s.take(w, r)
+}
+
+// take reads a whole small body within its deadline, which is lifted again:
+// net/http takes one that passes later for the caller's going.
+func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(s.config.Limits.Read)); err != nil {
+		return fmt.Errorf("bound the request: %w", err)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.config.Limits.Body))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return v1.Fail(tokenwatch.RefusedTooLarge, "the body is larger than this path takes", 0)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		w.Header().Set("Connection", "close")
+		return v1.Fail(tokenwatch.RefusedTooSlow, "the body came too slowly", 0)
+	case err != nil:
+		return v1.Fail(tokenwatch.RefusedBody, "the body ended early", 0)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return control.SetReadDeadline(time.Time{})
+}
+
+// outermost sets the headers of all answers, counts them and survives panics.
+func (s *Server) outermost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		counted := &statusWriter{ResponseWriter: w}
+		defer func() {
+			if p := recover(); p != nil {
+				s.config.Logger.ErrorContext(r.Context(), "request failed", "error", fmt.Sprint("panic: ", p))
+				if counted.code == 0 {
+					writeError(counted, v1.Fail(tokenwatch.RefusedInternal, "internal error", 0))
+				}
+			}
+			s.metrics.answers.WithLabelValues(strconv.Itoa(max(counted.code, http.StatusOK))).Inc()
+		}()
+		next.ServeHTTP(counted, r)
+	})
+}
+
+// statusWriter remembers the status that was written.
+type statusWriter struct {
+	http.ResponseWriter
+	code int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	if w.code == 0 {
+		w.code = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.code == 0 {
+		w.code = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// readyz answers 200 when requests are taken and answered, else 503.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := s.ready(r.Context()); err != nil {
+		s.config.Logger.WarnContext(r.Context(), "not ready", "error", err)
+		writeError(w, v1.Fail(tokenwatch.RefusedUnavailable, "not ready", time.Second))
+		return
+	}
+	s.text("ready\n").ServeHTTP(w, r)
+}
+
+func (s *Server) text(body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		io.Copy(w, strings.NewReader(body)) // that the caller has gone is no news
+	})
+}
+
+func (s *Server) blob(contentType string, body *[]byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.Write(*body) // that the caller has gone is no news
+	})
+}
+
+// remote returns the address of an HTTP caller.
+func remote(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}

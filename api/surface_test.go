@@ -1,0 +1,336 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/tokenwatch/tokenwatch"
+	v1 "github.com/tokenwatch/tokenwatch/api/v1"
+	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// TestREST shows requests and answers as text: testdata/api/rest has them.
+func TestREST(t *testing.T) {
+	store, random := newFake(), new(counting)
+	keys := make(map[string]string)
+	for _, role := range anyRole.roles {
+		keys[string(role)] = store.key(t, random, "default", role)
+	}
+	store.put("default", "fnd_a")
+	store.put("default", "fnd_b")
+	store.put("default", "fnd_a")
+	store.put("other", "fnd_c")
+	for i := range 3 {
+		store.entries = append(store.entries, tokenwatch.Entry{
+			Offset: tokenwatch.Offset(i + 1), Tenant: "default",
+			Requests: []tokenwatch.Request{{Source: "web", Principal: "k", Rejects: []tokenwatch.Reject{
+				{Index: 2 * i, Offset: 100, Length: 20, Digest: "dg_x", Reason: tokenwatch.ReasonMalformed, Detail: "no status"},
+				{Index: 2*i + 1, Offset: 120, Length: 20, Digest: "dg_y", Reason: tokenwatch.ReasonNoTime},
+			}}},
+		})
+	}
+	r := start(t, store, func(c *Config) {
+		c.Random, c.Now = random, func() time.Time { return time.Unix(1700000000, 0) }
+	})
+	secret := regexp.MustCompile(`tkwk_[a-z2-7]{16}_[a-z2-7]{52}`)
+	last := "" // the token or cursor of the answer before
+	datadriven.RunTest(t, filepath.Join("..", "testdata", "api", "rest"), func(t *testing.T, d *datadriven.TestData) string {
+		var as string
+		d.ScanArgs(t, "as", &as)
+		method, path, _ := strings.Cut(strings.SplitN(d.Input, "\n", 2)[0], " ")
+		body := ""
+		if _, rest, ok := strings.Cut(d.Input, "\n"); ok {
+			body = rest
+		}
+		got := r.do(method, strings.ReplaceAll(path, "$last", last), keys[as], body)
+		var fields struct {
+			Token  string `json:"next_page_token"`
+			Cursor string `json:"cursor"`
+		}
+		json.Unmarshal([]byte(got.body), &fields) // of errors nothing is there
+		last = fields.Token + fields.Cursor
+		text := got.body
+		if last != "" {
+			text = strings.ReplaceAll(text, last, "…")
+		}
+		text = secret.ReplaceAllString(text, "tkwk_…")
+		if d.HasArg("brief") {
+			return brief(t, got)
+		}
+		var pretty any
+		if json.Unmarshal([]byte(text), &pretty) == nil {
+			b, err := json.MarshalIndent(pretty, "", " ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(b) + "\n"
+		}
+		out := fmt.Sprintln(got.code)
+		for _, h := range []string{"Retry-After", "Www-Authenticate"} {
+			if v := got.header.Get(h); v != "" {
+				out += h + ": " + v + "\n"
+			}
+		}
+		return out + text
+	})
+}
+
+// brief shows of a page of findings only which they are.
+func brief(t *testing.T, a answer) string {
+	t.Helper()
+	var page struct {
+		Findings []tokenwatch.Finding
+		Next     string `json:"next_page_token"`
+		Cursor   string
+	}
+	if err := json.Unmarshal([]byte(a.body), &page); err != nil {
+		t.Fatal(err)
+	}
+	out := fmt.Sprintln(a.code)
+	for _, f := range page.Findings {
+		out += fmt.Sprintf("%s revision %d update %d\n", f.ID, f.Revision, f.Update)
+	}
+	return out + fmt.Sprintf("next page %v, cursor %v\n", page.Next != "", page.Cursor != "")
+}
+
+// TestUnknownParameters: on every path, one letter too many is an error.
+func TestUnknownParameters(t *testing.T) {
+	store, random := newFake(), new(counting)
+	admin := store.key(t, random, "default", tokenwatch.RoleAdmin)
+	store.put("default", "f")
+	r := start(t, store, nil)
+	paths, err := bindings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(method, path string) {
+		for _, query := range []string{"filtre=x", "page_size=1&page_size=2", "a=%zz", "pageSize=3", "page_size.x=1"} {
+			got := r.do(method, path+"?"+query, admin, "")
+			if got.code != 400 || !strings.Contains(got.body, tokenwatch.RefusedArgument) || strings.Contains(got.body, "filtre") {
+				t.Errorf("%s %s?%s: %d %s", method, path, query, got.code, got.body)
+			}
+		}
+	}
+	for _, b := range paths {
+		if b.rpc != "/tokenwatch.v1.Ingest/Ingest" { // its handler is not this package's
+			check(b.method, strings.ReplaceAll(b.path, "{id}", "f"))
+		}
+	}
+	for grant := range grants {
+		if method, path, ok := strings.Cut(grant, " "); ok {
+			check(method, path)
+		}
+	}
+	// What is known and cannot be read is not repeated either.
+	got := r.do("GET", "/v1/findings?page_size=s3cr3t", admin, "")
+	if got.code != 400 || strings.Contains(got.body, "s3cr3t") {
+		t.Errorf("a size that is no number: %d %s", got.code, got.body)
+	}
+	got = r.do("POST", "/v1/keys", admin, `{"role":"ingest","s3cr3t":1}`)
+	if got.code != 400 || strings.Contains(got.body, "s3cr3t") {
+		t.Errorf("an unknown field: %d %s", got.code, got.body)
+	}
+	got = r.do("POST", "/v1/keys", admin, `{"role":"`+strings.Repeat("a", 2<<20)+`"}`)
+	if got.code != 413 {
+		t.Errorf("2 MiB: %d", got.code)
+	}
+}
+
+// TestBindings: every method has a path of its own, in a template that the gateway
+// writes as we do when parameters are looked up by it.
+func TestBindings(t *testing.T) {
+	paths, err := bindings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) != 12 {
+		t.Errorf("%d methods", len(paths))
+	}
+	seen := make(map[string]bool)
+	for _, b := range paths {
+		if seen[b.method+" "+b.path] {
+			t.Errorf("%s %s twice", b.method, b.path)
+		}
+		seen[b.method+" "+b.path] = true
+		if strings.Contains(b.path, "=") {
+			t.Errorf("%s: a template the gateway writes in another way", b.path)
+		}
+	}
+}
+
+// TestOpenAPI: the document is JSON and names every path, with the parameters
+// that are let through.
+func TestOpenAPI(t *testing.T) {
+	r := start(t, newFake(), nil)
+	got := r.do("GET", "/openapi.json", "", "")
+	var doc struct {
+		Info  struct{ Version string }
+		Paths map[string]map[string]struct {
+			Parameters []struct{ Name, In string }
+		}
+	}
+	if err := json.Unmarshal([]byte(got.body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Info.Version != "v0.0.0-test" {
+		t.Errorf("version %q", doc.Info.Version)
+	}
+	paths, err := bindings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range paths {
+		op, ok := doc.Paths[b.path][strings.ToLower(b.method)]
+		if !ok {
+			t.Errorf("%s %s is not described", b.method, b.path)
+		}
+		if b.rpc == "/tokenwatch.v1.Ingest/Ingest" {
+			continue
+		}
+		var named []string
+		for _, p := range op.Parameters {
+			if p.In == "query" {
+				named = append(named, p.Name)
+			}
+		}
+		if fmt.Sprint(named) != fmt.Sprint(b.query) {
+			t.Errorf("%s: described %v, let through %v", b.path, named, b.query)
+		}
+	}
+	for grant := range grants {
+		if method, path, ok := strings.Cut(grant, " "); ok {
+			if _, ok := doc.Paths[path][strings.ToLower(method)]; !ok {
+				t.Errorf("%s is not described", grant)
+			}
+		}
+	}
+}
+
+// TestPage: / says what this is, with the version, and takes nothing from
+// anywhere else.
+func TestPage(t *testing.T) {
+	r := start(t, newFake(), nil)
+	got := r.do("GET", "/", "", "")
+	for _, want := range []string{"tokenwatch v0.0.0-test", "/v1/findings:poll", "/openapi.json"} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("/ does not have %q", want)
+		}
+	}
+	if strings.Contains(got.body, "src=") || strings.Contains(got.body, "@import") {
+		t.Error("/ takes something from elsewhere")
+	}
+	if got.header.Get("Content-Security-Policy") == "" || got.header.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("headers: %v", got.header)
+	}
+	if got := r.do("GET", "/nothing", "", ""); got.code != 401 {
+		t.Errorf("a path that is not there, without a key: %d", got.code)
+	}
+}
+
+func TestMetricsAndReadiness(t *testing.T) {
+	store, random := newFake(), new(counting)
+	admin := store.key(t, random, "default", tokenwatch.RoleAdmin)
+	var notReady error
+	r := start(t, store, func(c *Config) { c.Ready = func(context.Context) error { return notReady } })
+	if got := r.do("GET", "/readyz", admin, ""); got.code != 200 {
+		t.Errorf("ready: %d", got.code)
+	}
+	notReady = fmt.Errorf("the store recovers")
+	if got := r.do("GET", "/readyz", admin, ""); got.code != 503 || got.header.Get("Retry-After") == "" || strings.Contains(got.body, "recovers") {
+		t.Errorf("not ready: %d %s", got.code, got.body)
+	}
+	if got := r.do("GET", "/healthz", "", ""); got.code != 200 || got.body != "ok\n" {
+		t.Errorf("alive: %d %s", got.code, got.body)
+	}
+	r.do("GET", "/v1/findings", admin, "")
+	got := r.do("GET", "/metrics", admin, "")
+	for _, want := range []string{
+		`tokenwatch_api_requests_total{code="OK",method="/tokenwatch.v1.Findings/List"} 1`,
+		`tokenwatch_api_http_responses_total{status="503"} 1`,
+	} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("no %s in %s", want, got.body)
+		}
+	}
+}
+
+// TestHostileText: characters that steer a terminal come out as escapes, and
+// mean the same to whoever parses them.
+func TestHostileText(t *testing.T) {
+	hostile := "a\x1b[31m\x00\u0085\u202ecod\u200b\ufeff\u2066z\xffé漢"
+	m := newMarshaler()
+	b, err := m.Marshal(v1.FromFinding(&tokenwatch.Finding{Summary: hostile}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range string(b) {
+		if r < 0x20 || steers(r) {
+			t.Errorf("%U is not escaped", r)
+		}
+	}
+	var back pb.Finding
+	if err := m.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.ToValidUTF8(hostile, "\ufffd"); back.GetSummary() != want {
+		t.Errorf("%q, want %q", back.GetSummary(), want)
+	}
+}
+
+// TestErrorTable shows what every kind of error becomes: testdata/api/errors.
+func TestErrorTable(t *testing.T) {
+	inside := errors.New("inside")
+	table := []error{
+		v1.Unauthenticated(),
+		forbidden(),
+		storage.ErrNotFound,
+		fmt.Errorf("append: %w", storage.ErrReadOnly),
+		&storage.Corruption{What: "segment", First: 3, Last: 7, Err: inside},
+		&storage.Loss{First: 8, Last: 9},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "no such format"},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedAllRejected, Detail: "no record could be stored"},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedConflict, Err: inside},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedTooLarge, Detail: "larger than 64 MiB"},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedOverload, Detail: "try later", RetryAfter: 1500 * time.Millisecond},
+		&tokenwatch.Refusal{Reason: tokenwatch.RefusedUnavailable, Detail: "disk full", RetryAfter: time.Second},
+		&tokenwatch.Refusal{Reason: "a reason nobody knows", Detail: "inside"},
+		status.Error(codes.InvalidArgument, "inside"),
+		status.Error(codes.ResourceExhausted, "inside"),
+		context.Canceled,
+		context.DeadlineExceeded,
+		inside,
+	}
+	datadriven.RunTest(t, filepath.Join("..", "testdata", "api", "errors"), func(t *testing.T, d *datadriven.TestData) string {
+		var b strings.Builder
+		for _, err := range table {
+			w := httptest.NewRecorder()
+			answer, fault := v1.Status(err)
+			writeError(w, answer)
+			// protojson adds spaces at random, so that nobody relies on its bytes.
+			var body any
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+				t.Fatal(err)
+			}
+			compact, merr := json.Marshal(body)
+			if merr != nil {
+				t.Fatal(merr)
+			}
+			fmt.Fprintf(&b, "%v\n  %v, HTTP %d, fault %v, Retry-After %q\n  %s\n",
+				err, status.Code(answer), w.Code, fault, w.Header().Get("Retry-After"), compact)
+		}
+		return b.String()
+	})
+}
