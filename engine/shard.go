@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -39,9 +40,9 @@ type entity struct {
 	changed   bool    // listed in shard.changed
 }
 
-// touch is an hour that a batch added events to.
+// touch is a window that a batch added events to.
 type touch struct {
-	hour   int32
+	*window.Window
 	latest int64 // greatest event time the batch added, UTC milliseconds
 }
 
@@ -138,18 +139,20 @@ func (s *shard) address(a [16]byte) *entity {
 
 // window returns an entity's window of an hour and notes that it was touched.
 func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
+	for i := range e.touched {
+		if t := &e.touched[i]; t.Hour == hour {
+			t.latest = max(t.latest, millis)
+			return t.Window
+		}
+	}
 	if len(e.touched) == 0 {
 		s.touched = append(s.touched, e)
 	}
-	at, ok := slices.BinarySearchFunc(e.touched, hour, func(t touch, h int32) int { return int(t.hour - h) })
-	if !ok {
-		e.touched = slices.Insert(e.touched, at, touch{hour, millis})
-	}
-	e.touched[at].latest = max(e.touched[at].latest, millis)
 	i, ok := e.find(hour)
 	if !ok {
 		s.addWindow(e, &window.Window{Hour: hour})
 	}
+	e.touched = append(e.touched, touch{e.windows[i], millis})
 	return e.windows[i]
 }
 
@@ -168,23 +171,25 @@ func (e *entity) find(hour int32) (int, bool) {
 // and the entity's own earlier open windows.
 func (s *shard) score() error {
 	for _, e := range s.touched {
+		slices.SortFunc(e.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 		for _, t := range e.touched {
-			at, _ := e.find(t.hour)
+			at, _ := e.find(t.Hour)
 			c := s.judge(e, at)
 			if finding.Score(c.Sum) < s.threshold {
 				continue // what was raised before stays until its hour settles
 			}
-			in := s.incident(e, t.hour/24)
-			if !escalates(in, t.hour, c) {
+			in := s.incident(e, t.Hour/24)
+			if !escalates(in, t.Hour, c) {
 				continue
 			}
-			h, err := finding.Describe(t.hour, c, s.log, s.explain)
+			h, err := finding.Describe(t.Hour, c, s.log, s.explain)
 			if err != nil {
 				return err
 			}
-			in.Put(t.hour, h)
+			in.Put(t.Hour, h)
 			s.tell(e, in, time.UnixMilli(t.latest).UTC())
 		}
+		clear(e.touched)
 		e.touched = e.touched[:0]
 	}
 	s.touched = s.touched[:0]
@@ -209,13 +214,26 @@ func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
 func (s *shard) judge(e *entity, at int) finding.Combined {
 	w := e.windows[at]
 	subject := detect.Subject{Now: w, Usual: baseline.View{
-		Kind: e.Kind, Usual: &e.usual, Open: e.windows[:at], Peers: s.peers(e.Kind),
+		Kind: e.Kind, Usual: &e.usual, Open: e.ordinary(at), Peers: s.peers(e.Kind),
 	}}
 	var signals []tokenwatch.Signal
 	for _, d := range s.detectors {
 		signals = d.Score(0, &subject, signals)
 	}
 	return finding.Combine(signals)
+}
+
+// ordinary lists the open windows before the one at a place, without those that
+// are part of an incident: what an attacker did an hour ago is not usual yet.
+func (e *entity) ordinary(at int) []*window.Window {
+	open := e.windows[:at]
+	if len(e.incidents) == 0 {
+		return open
+	}
+	return slices.DeleteFunc(slices.Clone(open), func(w *window.Window) bool {
+		in := e.existing(w.Hour / 24)
+		return in != nil && in.Has(w.Hour)
+	})
 }
 
 // settle closes the windows of an hour: it gives the final judgement, then

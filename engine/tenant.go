@@ -58,6 +58,7 @@ func (t *tenant) replay(r *feature.Rows) {
 	for _, s := range t.shards {
 		s.apply(r)
 		for _, e := range s.touched {
+			clear(e.touched)
 			e.touched = e.touched[:0]
 		}
 		s.touched = s.touched[:0]

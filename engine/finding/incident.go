@@ -37,7 +37,7 @@ type Hour struct {
 
 // Put replaces what the incident says of an hour; nil takes the hour away.
 func (in *Incident) Put(hour int32, h *Hour) {
-	at, ok := slices.BinarySearchFunc(in.Hours, hour, func(h Hour, t int32) int { return int(h.Hour - t) })
+	at, ok := in.find(hour)
 	switch {
 	case ok && h == nil:
 		in.Hours = slices.Delete(in.Hours, at, at+1)
@@ -46,6 +46,16 @@ func (in *Incident) Put(hour int32, h *Hour) {
 	case h != nil:
 		in.Hours = slices.Insert(in.Hours, at, *h)
 	}
+}
+
+// Has tells whether an hour is part of the incident.
+func (in *Incident) Has(hour int32) bool {
+	_, ok := in.find(hour)
+	return ok
+}
+
+func (in *Incident) find(hour int32) (int, bool) {
+	return slices.BinarySearchFunc(in.Hours, hour, func(h Hour, t int32) int { return int(h.Hour - t) })
 }
 
 // Settled tells whether nothing the incident says can change any more, but for

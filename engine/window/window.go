@@ -6,7 +6,6 @@
 package window
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -120,7 +119,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 	}
 	w.Passing = w.Passing || passing
 	agent := r.Axes[feature.AgentFamily][i]
-	at, ok := slices.BinarySearchFunc(w.Origins, Origin{Network: network, Token: token}, compareOrigins)
+	at, ok := w.findOrigin(network, token)
 	if !ok {
 		ref := r.Ref(i)
 		w.Origins = slices.Insert(w.Origins, at, Origin{
@@ -151,8 +150,15 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 	}
 }
 
-func compareOrigins(a, b Origin) int {
-	return cmp.Or(cmp.Compare(a.Network, b.Network), cmp.Compare(a.Token, b.Token))
+// findOrigin searches in order: there are one or two, as a rule.
+func (w *Window) findOrigin(network, token uint64) (int, bool) {
+	for i := range w.Origins {
+		o := &w.Origins[i]
+		if o.Network > network || o.Network == network && o.Token >= token {
+			return i, o.Network == network && o.Token == token
+		}
+	}
+	return len(w.Origins), false
 }
 
 // Has tells whether a value occurred in the window.
