@@ -49,6 +49,9 @@ type Config struct {
 	// SnapshotRows is after how many rows the open windows are written down, so
 	// that a restart need not read further back. 0 is 4 Mi.
 	SnapshotRows int
+	// Read is called after every entry that was taken in, from the engine's
+	// goroutine. May be nil.
+	Read func(offset tokenwatch.Offset)
 	// Committed is called after every Step, from the engine's goroutine, with the
 	// cursor it reached and the findings it raised or revised. May be nil.
 	Committed func(cursor tokenwatch.Offset, findings []tokenwatch.Finding)
@@ -69,6 +72,9 @@ func (c *Config) fill() {
 	}
 	if c.SnapshotRows <= 0 {
 		c.SnapshotRows = 4 << 20
+	}
+	if c.Read == nil {
+		c.Read = func(tokenwatch.Offset) {}
 	}
 	if c.Committed == nil {
 		c.Committed = func(tokenwatch.Offset, []tokenwatch.Finding) {}
@@ -185,6 +191,7 @@ func (e *Engine) Take(ctx context.Context, entry tokenwatch.Entry) error {
 	}
 	e.cursor = entry.Offset
 	e.entries++
+	defer e.cfg.Read(e.cursor)
 	if e.entries >= e.cfg.StepEntries || e.concluded() || entry.Control != nil && entry.Control.Kind == tokenwatch.ControlEnd {
 		return e.commit(ctx)
 	}
