@@ -29,12 +29,13 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet $(PKGS)
 	$$($(TOOL) staticcheck) $(PKGS)
 
-generate: ## the code and the OpenAPI document made from proto/
+generate: ## what is made from proto/, and the licence notices of what is linked in
 	$(GO) generate ./proto
+	$(GO) -C tools run ./notices > THIRD_PARTY_NOTICES
 
 stale: ## fail if what `make generate` writes differs from what is committed
-	@before=$$(find proto -type f | sort | xargs sha256sum | sha256sum); $(MAKE) --no-print-directory generate; \
-	after=$$(find proto -type f | sort | xargs sha256sum | sha256sum); \
+	@made() { find proto THIRD_PARTY_NOTICES -type f | sort | xargs sha256sum | sha256sum; }; \
+	before=$$(made); $(MAKE) --no-print-directory generate; after=$$(made); \
 	if [ "$$before" != "$$after" ]; then echo "generated files were stale: commit what 'make generate' wrote"; exit 1; fi
 
 golden: ## rewrite the expected parts of the golden cases; read the diff
