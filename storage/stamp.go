@@ -29,7 +29,7 @@ const DefaultIDMemory = 1 << 20
 type Stamper struct {
 	mark     Watermark
 	limit    int
-	known    map[xxh3.Uint128]struct{}
+	known    idSet
 	order    []xxh3.Uint128 // known, oldest first, from head on
 	head     int
 	runs     []idRun // how order falls into batches, oldest first
@@ -48,7 +48,7 @@ func NewStamper(mark Watermark, limit int) *Stamper {
 	if limit <= 0 {
 		limit = DefaultIDMemory
 	}
-	return &Stamper{mark: mark, limit: limit, known: make(map[xxh3.Uint128]struct{})}
+	return &Stamper{mark: mark, limit: limit}
 }
 
 // Stamp returns the batch, appended at time at, with ingest time and flags.
@@ -74,11 +74,10 @@ func (s *Stamper) Stamp(b *tokenwatch.Batch, at time.Time) *tokenwatch.Batch {
 	}
 	first := len(s.order)
 	s.eachID(b, func(i int, id xxh3.Uint128) {
-		if _, ok := s.known[id]; ok {
+		if !s.known.add(id) {
 			duplicate = flag(duplicate, b.Rows(), i)
 			return
 		}
-		s.known[id] = struct{}{}
 		s.order = append(s.order, id)
 	})
 	out := b.WithIngestTime(at).WithFlags(late, future, duplicate)
@@ -93,11 +92,9 @@ func (s *Stamper) Stamp(b *tokenwatch.Batch, at time.Time) *tokenwatch.Batch {
 func (s *Stamper) Replay(b *tokenwatch.Batch, greatest int64) {
 	first := len(s.order)
 	s.eachID(b, func(i int, id xxh3.Uint128) {
-		if _, ok := s.known[id]; ok || b.Bool(tokenwatch.ColDuplicate, i) {
-			return
+		if !b.Bool(tokenwatch.ColDuplicate, i) && s.known.add(id) {
+			s.order = append(s.order, id)
 		}
-		s.known[id] = struct{}{}
-		s.order = append(s.order, id)
 	})
 	s.runs = append(s.runs, idRun{greatest, len(s.order) - first})
 	s.bound(false)
@@ -110,7 +107,7 @@ func (s *Stamper) Tick(t time.Time) bool { return s.mark.Tick(t) }
 func (s *Stamper) Watermark() Watermark { return s.mark }
 
 // IDs returns how many ids are remembered.
-func (s *Stamper) IDs() int { return len(s.known) }
+func (s *Stamper) IDs() int { return s.known.count }
 
 // Overflow returns how many ids were forgotten early for want of room.
 func (s *Stamper) Overflow() uint64 { return s.overflow }
@@ -137,7 +134,11 @@ func (s *Stamper) eachID(b *tokenwatch.Batch, f func(row int, id xxh3.Uint128)) 
 		if sources.Codes != nil {
 			seed = seeds[sources.Codes[i]]
 		}
-		f(i, xxh3.HashString128Seed(ids.Text.At(i), seed))
+		id := xxh3.HashString128Seed(ids.Text.At(i), seed)
+		if id == (xxh3.Uint128{}) {
+			id.Lo = 1
+		}
+		f(i, id)
 	}
 }
 
@@ -151,8 +152,8 @@ func (s *Stamper) close(count int) {
 
 // bound forgets the oldest ids beyond the limit.
 func (s *Stamper) bound(counted bool) {
-	for len(s.known) > s.limit {
-		n := min(s.runs[0].count, len(s.known)-s.limit)
+	for s.known.count > s.limit {
+		n := min(s.runs[0].count, s.known.count-s.limit)
 		s.drop(n)
 		if counted {
 			s.overflow += uint64(n)
@@ -170,7 +171,7 @@ func (s *Stamper) forget(mark int64) {
 // drop forgets the n oldest ids, all of the first run.
 func (s *Stamper) drop(n int) {
 	for _, id := range s.order[s.head : s.head+n] {
-		delete(s.known, id)
+		s.known.remove(id)
 	}
 	s.head += n
 	if s.runs[0].count -= n; s.runs[0].count == 0 {
