@@ -1,10 +1,12 @@
 // Package engine follows the log and finds what is out of the ordinary.
 //
-// Entries of the log come in, Steps go out: findings and their revisions, what
-// became usual for whom, and how far the log was read. The engine is a function
-// of the log: it reads no clock, no network and no randomness, and time comes
-// from events and logged ticks only. So equal logs give equal settled findings,
-// live or replayed, on any number of shards.
+// Entries of the log come in, Steps go out: findings and their revisions, how far
+// the log was read, and now and then a snapshot of what is usual for whom. The
+// engine is a function of the log: it reads no clock, no network and no
+// randomness, and time comes from events and logged ticks only. So equal logs give
+// equal settled findings, live or replayed, on any number of shards; and after a
+// restart the engine reads on from the last snapshot, and keeps to itself what an
+// earlier Step has told already.
 //
 // Every batch is scored at once against settled baselines and the entities' own
 // earlier open windows; baselines learn only from windows that have settled.
@@ -46,8 +48,8 @@ type Config struct {
 	// StepEntries is how many entries without a finding may pass before the
 	// cursor is committed. 0 is 64.
 	StepEntries int
-	// SnapshotRows is after how many rows the open windows are written down, so
-	// that a restart need not read further back. 0 is 4 Mi.
+	// SnapshotRows is after how many rows the engine's state is written down, so
+	// that a restart need not read further back. 0 is 8 Mi.
 	SnapshotRows int
 	// Read is called after every entry that was taken in, from the engine's
 	// goroutine. May be nil.
@@ -71,7 +73,7 @@ func (c *Config) fill() {
 		c.StepEntries = 64
 	}
 	if c.SnapshotRows <= 0 {
-		c.SnapshotRows = 4 << 20
+		c.SnapshotRows = 8 << 20
 	}
 	if c.Read == nil {
 		c.Read = func(tokenwatch.Offset) {}
@@ -89,6 +91,7 @@ type Engine struct {
 	state   storage.State
 	tenants map[string]*tenant
 	cursor  tokenwatch.Offset // last entry taken in
+	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
 	loaded  bool
 
 	entries int // since the last Step
@@ -152,10 +155,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			}
 			return fmt.Errorf("follow the log from offset %d: %w", e.cursor+1, err)
 		}
-		if err := e.Take(ctx, entry); err != nil {
-			if ctx.Err() != nil {
-				break
-			}
+		// A Step that has begun is not cut short: its findings are handed over.
+		if err := e.Take(context.WithoutCancel(ctx), entry); err != nil {
 			return err
 		}
 	}
@@ -192,7 +193,12 @@ func (e *Engine) Take(ctx context.Context, entry tokenwatch.Entry) error {
 	e.cursor = entry.Offset
 	e.entries++
 	defer e.cfg.Read(e.cursor)
-	if e.entries >= e.cfg.StepEntries || e.concluded() || entry.Control != nil && entry.Control.Kind == tokenwatch.ControlEnd {
+	if e.cursor <= e.told {
+		e.hush()
+		return nil
+	}
+	ended := entry.Control != nil && entry.Control.Kind == tokenwatch.ControlEnd
+	if ended || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows {
 		return e.commit(ctx)
 	}
 	return nil
@@ -249,12 +255,21 @@ func (e *Engine) tenant(name string) *tenant {
 func (e *Engine) concluded() bool {
 	for _, t := range e.tenants {
 		for _, s := range t.shards {
-			if len(s.out) > 0 || len(s.changed) > 0 {
+			if len(s.out) > 0 {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// hush drops findings that an earlier run has told.
+func (e *Engine) hush() {
+	for _, t := range e.tenants {
+		for _, s := range t.shards {
+			s.out = s.out[:0]
+		}
+	}
 }
 
 // errNoBatch is what evidence that points at a control record would give.

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine"
 	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/engine/enginetest"
+	"github.com/tokenwatch/tokenwatch/storage"
 )
 
 var histories = flag.Int("histories", 12, "how many random histories the property test tries")
@@ -309,6 +310,39 @@ func TestNeighboursDoNotMatter(t *testing.T) {
 	}
 	want, got := enginetest.Settled(one.Findings()), enginetest.Settled(ofK0)
 	if !slices.Equal(want, got) {
+		t.Error(difference(want, got))
+	}
+}
+
+// ending is a State whose caller's context ends while it commits.
+type ending struct {
+	*enginetest.Log
+	end context.CancelFunc
+}
+
+func (e ending) Commit(ctx context.Context, step storage.Step) ([]tokenwatch.Finding, error) {
+	e.end()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return e.Log.Commit(ctx, step)
+}
+
+// TestStopLosesNoFinding: what was found is committed although the engine is told
+// to stop at that moment.
+func TestStopLosesNoFinding(t *testing.T) {
+	var log enginetest.Log
+	fill(t, &log, story(rand.New(rand.NewPCG(1, 1))), 500, true)
+	for range 100 {
+		ctx, cancel := context.WithCancel(context.Background())
+		if err := engine.New(engine.Config{}, &log, ending{&log, cancel}).Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var calm enginetest.Log
+	fill(t, &calm, story(rand.New(rand.NewPCG(1, 1))), 500, true)
+	run(t, engine.Config{}, &calm)
+	if want, got := enginetest.Settled(calm.Findings()), enginetest.Settled(log.Findings()); !slices.Equal(want, got) || len(want) == 0 {
 		t.Error(difference(want, got))
 	}
 }

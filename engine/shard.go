@@ -25,8 +25,8 @@ type shard struct {
 	open         map[int32][]*entity  // which have a window open, by hour
 	incidental   map[*entity]struct{} // which have incidents
 	touched      []*entity
-	changed      []*entity // whose settled state differs from the store's
-	dropped      []string  // state keys to delete
+	changed      []*entity // whose settled state differs from the snapshot's
+	dropped      []string  // keys of the snapshot to delete
 	out          []tokenwatch.Finding
 }
 

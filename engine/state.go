@@ -20,15 +20,16 @@ import (
 )
 
 // The engine's records, by first byte of their key; the rest of a key are parts
-// as appendPart writes them. Nothing is keyed by shard, so that the number of
-// shards may change between two starts.
+// as appendPart writes them. Together they are the snapshot: the state as of the
+// offset in recSnapshot. Nothing is keyed by shard, so that the number of shards
+// may change between two starts.
 const (
 	recTenant   = 't' // tenant → tenantRecord
 	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
-	recWindow   = 'w' // tenant, kind, entity, hour → window.Window, as of the snapshot
+	recWindow   = 'w' // tenant, kind, entity, hour → window.Window
 	recNames    = 'n' // tenant, token → []tokenwatch.Alias
-	recSnapshot = 's' // → offset the windows are as of
+	recSnapshot = 's' // → offset
 )
 
 // tenantRecord is what is stored of a tenant as a whole.
@@ -84,23 +85,21 @@ func windowKey(tenant string, e tokenwatch.Entity, hour int32) string {
 	return string(binary.BigEndian.AppendUint32(entityKey(recWindow, tenant, e), uint32(hour)))
 }
 
-// commit writes a Step: everything that changed since the last one.
+// commit writes a Step: how far the log was read and what was found on the way;
+// and, if enough rows have passed, all that changed since the last snapshot.
 func (e *Engine) commit(ctx context.Context) error {
-	if e.entries == 0 {
+	if e.entries == 0 || e.cursor <= e.told {
 		return nil
 	}
 	step := storage.Step{Cursor: e.cursor}
-	snapshot := e.rows >= e.cfg.SnapshotRows
 	for _, t := range e.sortedTenants() {
-		t.records(&step.Records)
 		for _, s := range t.shards {
-			s.records(&step.Records, snapshot)
 			step.Findings = append(step.Findings, s.out...)
 			s.out = s.out[:0]
 		}
 	}
-	if snapshot {
-		step.Records = append(step.Records, storage.Record{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))})
+	if e.rows >= e.cfg.SnapshotRows {
+		step.Records = e.snapshot()
 		e.rows = 0
 	}
 	slices.SortStableFunc(step.Findings, func(a, b tokenwatch.Finding) int {
@@ -128,6 +127,18 @@ func (e *Engine) sortedTenants() []*tenant {
 	return ts
 }
 
+// snapshot returns the records that bring the last snapshot up to now.
+func (e *Engine) snapshot() []storage.Record {
+	records := []storage.Record{{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))}}
+	for _, t := range e.sortedTenants() {
+		t.records(&records)
+		for _, s := range t.shards {
+			s.records(&records)
+		}
+	}
+	return records
+}
+
 func (t *tenant) records(out *[]storage.Record) {
 	if t.dirty {
 		key := appendPart([]byte{recTenant}, t.name)
@@ -152,7 +163,7 @@ func (t *tenant) aliases(token tokenwatch.TokenID) []tokenwatch.Alias {
 	return names
 }
 
-func (s *shard) records(out *[]storage.Record, snapshot bool) {
+func (s *shard) records(out *[]storage.Record) {
 	for _, key := range s.dropped {
 		*out = append(*out, storage.Record{Key: []byte(key)})
 	}
@@ -167,9 +178,6 @@ func (s *shard) records(out *[]storage.Record, snapshot bool) {
 		}
 	}
 	s.changed = s.changed[:0]
-	if !snapshot {
-		return
-	}
 	for hour, entities := range s.open {
 		for _, e := range entities {
 			at, _ := e.find(hour)
@@ -179,13 +187,12 @@ func (s *shard) records(out *[]storage.Record, snapshot bool) {
 	}
 }
 
-// load brings back what was known at the last Step: the records, and of the open
-// windows what came after the snapshot from the log itself.
+// load brings back the snapshot. What came after it is read from the log again.
 func (e *Engine) load(ctx context.Context) error {
 	if e.loaded {
 		return nil
 	}
-	cursor, err := e.state.Cursor(ctx)
+	told, err := e.state.Cursor(ctx)
 	if err != nil {
 		return fmt.Errorf("load the engine's state: %w", err)
 	}
@@ -198,25 +205,7 @@ func (e *Engine) load(ctx context.Context) error {
 			return fmt.Errorf("load the engine's state: %w", err)
 		}
 	}
-	if e.cursor = cursor; cursor > tokenwatch.Offset(snapshot) {
-		if err := e.replay(ctx, tokenwatch.Offset(snapshot)+1, cursor); err != nil {
-			return err
-		}
-	}
-	e.loaded = true
-	return nil
-}
-
-func (e *Engine) replay(ctx context.Context, first, last tokenwatch.Offset) error {
-	for entry, err := range e.events.Scan(ctx, storage.Range{First: first, Last: last}) {
-		if err != nil {
-			return fmt.Errorf("read open windows back from log offset %d: %w", first, err)
-		}
-		if entry.Batch != nil {
-			e.rows += entry.Batch.Rows()
-			e.tenant(entry.Tenant).replay(e.extract(entry))
-		}
-	}
+	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot), told, true
 	return nil
 }
 

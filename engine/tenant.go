@@ -23,8 +23,8 @@ type tenant struct {
 	epoch     *baseline.Epoch
 	shards    []*shard
 	names     map[tokenwatch.TokenID][]tokenwatch.Alias
-	renamed   map[tokenwatch.TokenID]struct{} // whose names differ from the store's
-	dirty     bool                            // watermark, settled or epoch differ from the store's
+	renamed   map[tokenwatch.TokenID]struct{} // whose names differ from the snapshot's
+	dirty     bool                            // watermark, settled or epoch differ from the snapshot's
 }
 
 func newTenant(c *core, name string) *tenant {
@@ -50,19 +50,6 @@ func (t *tenant) take(r *feature.Rows) error {
 		return err
 	}
 	return t.settleBefore(t.watermark.Value())
-}
-
-// replay adds a batch to windows that are still open, and judges nothing: it
-// rebuilds what was in memory when the engine stopped.
-func (t *tenant) replay(r *feature.Rows) {
-	for _, s := range t.shards {
-		s.apply(r)
-		for _, e := range s.touched {
-			clear(e.touched)
-			e.touched = e.touched[:0]
-		}
-		s.touched = s.touched[:0]
-	}
 }
 
 // tick lets time pass.

@@ -90,8 +90,8 @@ type State interface {
 	// Records yields the engine's records whose key begins with prefix, in order
 	// of key.
 	Records(ctx context.Context, prefix []byte) iter.Seq2[Record, error]
-	// Commit stores a Step whole, synced, and returns its findings with Update,
-	// HistoryIndex and Raised filled in.
+	// Commit stores a Step whole, synced, and returns its findings with Revision,
+	// Update, HistoryIndex and Raised filled in.
 	Commit(ctx context.Context, step Step) ([]tokenwatch.Finding, error)
 }
 

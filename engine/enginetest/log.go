@@ -74,7 +74,13 @@ func (l *Log) stamper(tenant string) *storage.Stamper {
 
 // Follow yields the log from an offset on, and ends.
 func (l *Log) Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[tokenwatch.Entry, error] {
-	return l.Scan(ctx, storage.Range{First: from})
+	return func(yield func(tokenwatch.Entry, error) bool) {
+		for e, err := range l.Scan(ctx, storage.Range{First: from}) {
+			if ctx.Err() != nil || !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // Scan yields a part of the log; of the range only offsets count.

@@ -16,7 +16,7 @@ import (
 
 // finding adds a revision of a finding: the revision itself, its place in the
 // order of updates instead of that of the one before, and its leaf. It fills in
-// Update, HistoryIndex and Raised.
+// Revision, Update, HistoryIndex and Raised.
 func (g *group) finding(f *tokenwatch.Finding) error {
 	if f.Tenant == "" || len(f.Tenant) > maxTenant || f.ID == "" {
 		return errors.New("a finding needs a tenant and an id")
@@ -36,6 +36,9 @@ func (g *group) finding(f *tokenwatch.Finding) error {
 			return err
 		}
 		g.delete(updateKey(f.Tenant, old.Update))
+		f.Revision = old.Revision + 1
+	} else {
+		f.Revision = 1
 	}
 	g.commit.Update++
 	f.Update = g.commit.Update

@@ -1,0 +1,126 @@
+// Command bench measures tokenwatch from outside, as a whole: it starts the real
+// server on an empty store, sends it a day of access-log events over HTTP while
+// the engine scores them and every answer waits for its fsync, and then a part of
+// the next day at a fraction of that rate, with attacks in it, to see how long a
+// line takes to become a finding.
+//
+//	make bench                    # 2 M events, 4 connections
+//	go run ./bench -n 5000000     # the full workload
+//
+// It prints one JSON object. Linux only: CPU and memory are read from /proc.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Report is what bench prints. CPU is the server's user and system time.
+type Report struct {
+	Events           int                `json:"events"`
+	Connections      int                `json:"connections"`
+	ChunkBytes       int                `json:"chunk_bytes"`
+	Durable          string             `json:"durable"`
+	EventsPerSecond  float64            `json:"events_per_second"`
+	CPUPerMillion    float64            `json:"cpu_s_per_m"`         // when the last answer had come
+	CPUSettled       float64            `json:"cpu_s_per_m_settled"` // when the engine had read everything too
+	StagesPerMillion map[string]float64 `json:"stage_s_per_m"`       // wall clock of the goroutines that do it
+	PeakRSSMB        float64            `json:"peak_rss_mb"`
+	BytesPerEvent    float64            `json:"bytes_per_event"` // on disk, after the server stopped
+	Findings         int                `json:"findings"`
+	Latency          Latency            `json:"line_to_finding"`
+}
+
+func main() {
+	n := flag.Int("n", 2_000_000, "events of the first day")
+	conns := flag.Int("conns", 4, "connections that send at the same time")
+	chunk := flag.Int("chunk", 8<<20, "bytes of one request")
+	share := flag.Float64("share", 0.8, "part of the measured rate at which the second day is sent")
+	probes := flag.Int("probes", 200, "attacks planted in the second day")
+	dir := flag.String("dir", filepath.Join("bench", "out"), "folder for the workload; the store is made and removed in it")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	report, err := measure(ctx, *n, *conns, *chunk, *share, *probes, *dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	out, _ := json.MarshalIndent(report, "", "  ")
+	fmt.Println(string(out))
+}
+
+func measure(ctx context.Context, n, conns, chunk int, share float64, probes int, dir string) (*Report, error) {
+	day1, err := workload(ctx, dir, n, 1, "2026-03-02T00:00:00Z")
+	if err != nil {
+		return nil, err
+	}
+	day2, err := workload(ctx, dir, max(n/2, 100_000), 2, "2026-03-03T00:00:00Z")
+	if err != nil {
+		return nil, err
+	}
+	store, err := os.MkdirTemp(dir, "store-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(store)
+	server, err := Start(ctx, filepath.Join("bin", "tokenwatch"), store)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Kill()
+
+	r := &Report{Events: n, Connections: conns, ChunkBytes: chunk, Durable: "fsync of the log and of the watermark before each answer"}
+	before := server.CPU()
+	begin := time.Now()
+	if err := Send(ctx, server, day1, conns, chunk, 0, nil); err != nil {
+		return nil, err
+	}
+	r.EventsPerSecond = float64(n) / time.Since(begin).Seconds()
+	r.CPUPerMillion = (server.CPU() - before) / float64(n) * 1e6
+	if err := server.AwaitEngine(ctx); err != nil {
+		return nil, err
+	}
+	r.CPUSettled = (server.CPU() - before) / float64(n) * 1e6
+	if r.StagesPerMillion, err = server.Stages(ctx, n); err != nil {
+		return nil, err
+	}
+	r.PeakRSSMB = server.PeakRSS()
+	if r.BytesPerEvent, err = server.DiskAfterStop(n, store); err != nil {
+		return nil, err
+	}
+	server, err = Start(ctx, filepath.Join("bin", "tokenwatch"), store)
+	if err != nil {
+		return nil, err
+	}
+	defer server.Kill()
+	r.Latency, r.Findings, err = probe(ctx, server, day2, share*r.EventsPerSecond, probes)
+	return r, err
+}
+
+// workload makes the events of a day with bench/gen, once.
+func workload(ctx context.Context, dir string, n int, seed int, start string) (string, error) {
+	out := filepath.Join(dir, fmt.Sprintf("events-%d-%d", n, seed))
+	file := filepath.Join(out, "events.jsonl")
+	if _, err := os.Stat(filepath.Join(out, "facts.json")); err == nil {
+		return file, nil
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "go", "run", "./bench/gen", "-n", strconv.Itoa(n), "-seed", strconv.Itoa(seed),
+		"-start", start, "-nginx=false", "-out", out)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("make the workload: %w", err)
+	}
+	return file, nil
+}

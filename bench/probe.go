@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Latency is how long planted attacks took from the moment their request was
+// sent until the finding about them was seen by a client that polls.
+type Latency struct {
+	Planted  int     `json:"planted"`
+	Found    int     `json:"found"`
+	P50      float64 `json:"p50_ms"`
+	P99      float64 `json:"p99_ms"`
+	Max      float64 `json:"max_ms"`
+	AtPerSec float64 `json:"at_events_per_second"`
+	Reached  float64 `json:"rate_reached"` // of the rate asked for, 1 is all of it
+}
+
+// probe sends a day at a rate and plants attacks between its requests: a token
+// never seen, doing sixty things that its peers never did, at the time the day has
+// got to.
+func probe(ctx context.Context, s *Server, day string, rate float64, count int) (Latency, int, error) {
+	var mu sync.Mutex
+	planted := map[string]time.Time{} // by actor of the attack
+	found := map[string]time.Duration{}
+	findings := 0
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	watched := make(chan error, 1)
+	go func() {
+		watched <- poll(ctx, s, func(entity string) {
+			mu.Lock()
+			defer mu.Unlock()
+			findings++
+			if at, ok := planted[entity]; ok {
+				if _, ok := found[entity]; !ok {
+					found[entity] = time.Since(at)
+				}
+			}
+		})
+	}()
+	var attacks sync.WaitGroup
+	next, begin, events := 0, time.Now(), 0
+	const chunk = 256 << 10
+	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		events += bytes.Count(body, []byte{'\n'})
+		if next >= count {
+			return
+		}
+		name := fmt.Sprintf("probe-%d", next)
+		next++
+		planted[name] = time.Now()
+		attacks.Go(func() { post(ctx, s, attack(name, body)) })
+	})
+	took := time.Since(begin).Seconds()
+	if err != nil {
+		return Latency{}, 0, err
+	}
+	attacks.Wait()
+	if err := s.AwaitEngine(ctx); err != nil {
+		return Latency{}, 0, err
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		mu.Lock()
+		all := len(found) == len(planted)
+		mu.Unlock()
+		if all {
+			break
+		}
+	}
+	stop()
+	<-watched
+	l := Latency{Planted: len(planted), Found: len(found), AtPerSec: float64(events) / took, Reached: float64(events) / took / rate}
+	var ms []float64
+	for _, d := range found {
+		ms = append(ms, d.Seconds()*1000)
+	}
+	slices.Sort(ms)
+	if len(ms) > 0 {
+		l.P50, l.P99, l.Max = ms[len(ms)/2], ms[(len(ms)*99-1)/100], ms[len(ms)-1]
+	}
+	return l, findings, nil
+}
+
+// attack makes the lines of an attack at the time of a request's last line.
+func attack(name string, body []byte) []byte {
+	lines := bytes.Split(bytes.TrimSpace(body), []byte{'\n'})
+	var last struct{ Time string }
+	json.Unmarshal(lines[len(lines)-1], &last)
+	var out strings.Builder
+	for i := range 120 {
+		fmt.Fprintf(&out, `{"time":%q,"principal":%q,"src_ip":"203.0.113.9","user_agent":"evil/1.0","method":"DELETE","host":"admin.example.com","path":"/v1/secret%s/purge%c","status":200,"request_id":"%s-%d"}`+"\n",
+			last.Time, name, strings.Repeat("x", i/26+1), 'a'+i%26, name, i)
+	}
+	return []byte(out.String())
+}
+
+// poll follows the findings with a cursor and calls seen with the entity of each.
+func poll(ctx context.Context, s *Server, seen func(entity string)) error {
+	cursor := ""
+	for ctx.Err() == nil {
+		body, err := s.get(ctx, "/v1/findings:poll?wait=10s&cursor="+url.QueryEscape(cursor))
+		if err != nil {
+			return err
+		}
+		var page struct {
+			Findings []struct{ Entity string }
+			Cursor   string
+		}
+		if err := json.Unmarshal(body, &page); err != nil {
+			return err
+		}
+		for _, f := range page.Findings {
+			seen(f.Entity)
+		}
+		cursor = page.Cursor
+	}
+	return nil
+}

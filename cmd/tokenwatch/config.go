@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/tokenwatch/tokenwatch/api"
+	"github.com/tokenwatch/tokenwatch/engine"
+	"github.com/tokenwatch/tokenwatch/ingest"
+	"github.com/tokenwatch/tokenwatch/ingest/source"
+	"github.com/tokenwatch/tokenwatch/storage/local"
+)
+
+// config is the configuration file: what the packages can be told, under one
+// roof. The doc tags are its manual.
+type config struct {
+	Data        string        `yaml:"data" doc:"directory of the store"`
+	Keys        string        `yaml:"keys" doc:"directory of the keys; empty is $XDG_CONFIG_HOME/tokenwatch/<store id>"`
+	HTTP        string        `yaml:"http" doc:"address of HTTP; port 0 picks one"`
+	GRPC        string        `yaml:"grpc" doc:"address of gRPC; port 0 picks one"`
+	TLSCert     string        `yaml:"tls_cert" doc:"file of the certificate chain, PEM"`
+	TLSKey      string        `yaml:"tls_key" doc:"file of the certificate's key, PEM"`
+	Insecure    bool          `yaml:"insecure" doc:"allow addresses beyond this machine without TLS"`
+	MemoryLimit size          `yaml:"memory_limit" doc:"memory the garbage collector aims to stay below; GOMEMLIMIT wins"`
+	Lateness    time.Duration `yaml:"lateness" doc:"how far behind the newest event an event still counts"`
+	Tick        time.Duration `yaml:"tick" doc:"how often the passing of time is logged, so that a quiet store settles"`
+	Checkpoint  time.Duration `yaml:"checkpoint" doc:"how often the history is signed if it has changed"`
+
+	// AcceptLoss is for one start, by the flag of that name.
+	AcceptLoss bool `yaml:"-"`
+
+	Store  storeConfig  `yaml:"store" doc:"the embedded store"`
+	Engine engineConfig `yaml:"engine" doc:"detection"`
+	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
+	API    apiConfig    `yaml:"api" doc:"limits of callers"`
+}
+
+type storeConfig struct {
+	IDMemory int           `yaml:"id_memory" doc:"event ids remembered per tenant to recognise repeats"`
+	Horizon  time.Duration `yaml:"horizon" doc:"how long a repeated request is recognised by its key"`
+	MaxKeys  int           `yaml:"max_keys" doc:"how many such requests at most"`
+	Cache    size          `yaml:"cache" doc:"block cache"`
+	MemTable size          `yaml:"memtable" doc:"writes gathered in memory before they become a file"`
+	Ballast  size          `yaml:"ballast" doc:"space kept free so that a full disk can be left in order; 0 for none"`
+}
+
+type engineConfig struct {
+	Rate    float64 `yaml:"rate" doc:"false findings expected per entity and week; rarer is quieter"`
+	Shards  int     `yaml:"shards" doc:"parts of the entities that work in parallel; 0 is one per processor"`
+	NoPeers bool    `yaml:"no_peers" doc:"judge every entity by itself alone"`
+}
+
+type ingestConfig struct {
+	DropAttrs  bool `yaml:"drop_attrs" doc:"keep the columns of the schema only, and no other field"`
+	MaxRecord  size `yaml:"max_record" doc:"longest record"`
+	InFlight   size `yaml:"in_flight" doc:"all requests under way, decoded"`
+	Queue      size `yaml:"queue" doc:"requests waiting to be committed, decoded"`
+	Compressed size `yaml:"compressed" doc:"one compressed request, as sent"`
+	Expanded   size `yaml:"expanded" doc:"one request, decoded"`
+}
+
+type apiConfig struct {
+	Connections        int           `yaml:"connections" doc:"open on one port"`
+	AddressConnections int           `yaml:"address_connections" doc:"of them of one address"`
+	Drain              time.Duration `yaml:"drain" doc:"how long open requests may take to end when the server stops"`
+}
+
+func defaultConfig() config {
+	return config{
+		Data: "./data", HTTP: "127.0.0.1:9178", GRPC: "127.0.0.1:9179",
+		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
+		Store: storeConfig{
+			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
+			Cache: 64 << 20, MemTable: 64 << 20, Ballast: 64 << 20,
+		},
+		Engine: engineConfig{Rate: 0.05},
+		Ingest: ingestConfig{
+			MaxRecord: 256 << 10, InFlight: 256 << 20, Queue: 128 << 20,
+			Compressed: 16 << 20, Expanded: 64 << 20,
+		},
+		API: apiConfig{Connections: 4096, AddressConnections: 256, Drain: 20 * time.Second},
+	}
+}
+
+// readConfig returns the defaults with what the file says instead; "" is no file.
+func readConfig(path string) (config, error) {
+	if path == "" {
+		return defaultConfig(), nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return config{}, usage("read configuration: %w", err)
+	}
+	cfg, err := decodeConfig(b)
+	if err != nil {
+		return cfg, usage("read configuration %s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+// decodeConfig reads the content of a file. A key that is not known is an error:
+// it may be a misspelt limit.
+func decodeConfig(b []byte) (config, error) {
+	cfg := defaultConfig()
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&cfg); err != nil && !errors.Is(err, io.EOF) {
+		return cfg, err
+	}
+	return cfg, cfg.check()
+}
+
+func (c *config) check() error {
+	switch {
+	case c.Tick < time.Second || c.Tick > time.Minute:
+		return usage("tick is not between 1s and 1m")
+	case c.Checkpoint < time.Second || c.Checkpoint > time.Minute:
+		return usage("checkpoint is not between 1s and 1m")
+	case c.Lateness <= 0:
+		return usage("lateness is not positive")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return usage("a certificate and its key go together")
+	}
+	return nil
+}
+
+func (c *config) store() local.Config {
+	ballast := int64(c.Store.Ballast)
+	if ballast == 0 {
+		ballast = -1 // none; 0 would be the package's default
+	}
+	return local.Config{
+		Dir: c.Data, Lateness: c.Lateness,
+		IDMemory: c.Store.IDMemory, Horizon: c.Store.Horizon, MaxKeys: c.Store.MaxKeys,
+		CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.MemTable), Ballast: ballast,
+		AcceptLoss: c.AcceptLoss,
+	}
+}
+
+func (c *config) engine() engine.Config {
+	return engine.Config{Rate: c.Engine.Rate, Lateness: c.Lateness, Shards: c.Engine.Shards, NoPeers: c.Engine.NoPeers}
+}
+
+func (c *config) ingest() ingest.Config {
+	cfg := ingest.Config{MaxRecord: int(c.Ingest.MaxRecord), InFlight: int64(c.Ingest.InFlight)}
+	cfg.Seal.DropAttrs = c.Ingest.DropAttrs
+	return cfg
+}
+
+func (c *config) limits() source.Limits {
+	return source.Limits{Compressed: int64(c.Ingest.Compressed), Expanded: int64(c.Ingest.Expanded)}
+}
+
+func (c *config) apiLimits() api.Limits {
+	return api.Limits{
+		Connections: c.API.Connections, AddressConnections: c.API.AddressConnections, Drain: c.API.Drain,
+	}
+}
+
+// configCmd prints the configuration.
+type configCmd struct {
+	File string `name:"config" help:"Print what this file makes of it." placeholder:"FILE"`
+}
+
+// Help has an example.
+func (configCmd) Help() string {
+	return "Example:\n\n    tokenwatch config > tokenwatch.yaml\n    tokenwatch serve --config tokenwatch.yaml"
+}
+
+// Run prints the configuration as a file that would make it.
+func (cmd *configCmd) Run(c *console) error {
+	cfg, err := readConfig(cmd.File)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.print(tree(reflect.ValueOf(cfg)))
+	}
+	var b strings.Builder
+	printConfig(&b, reflect.ValueOf(cfg), "")
+	_, err = io.WriteString(c.stdout, b.String())
+	return err
+}
+
+// printConfig prints a struct as YAML, each field with its doc tag behind it.
+func printConfig(b *strings.Builder, v reflect.Value, indent string) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, doc := f.Tag.Get("yaml"), f.Tag.Get("doc")
+		if name == "-" {
+			continue
+		}
+		if f.Type.Kind() == reflect.Struct {
+			fmt.Fprintf(b, "%s%s: # %s\n", indent, name, doc)
+			printConfig(b, v.Field(i), indent+"  ")
+			continue
+		}
+		fmt.Fprintf(b, "%s%-*s # %s\n", indent, 32-len(indent), name+": "+scalar(v.Field(i)), doc)
+	}
+}
+
+func scalar(v reflect.Value) string {
+	switch x := v.Interface().(type) {
+	case string:
+		if x == "" {
+			return `""`
+		}
+		return x
+	case time.Duration:
+		return duration(x)
+	default:
+		return fmt.Sprint(x)
+	}
+}
+
+// tree is a struct as JSON with the names of the file.
+func tree(v reflect.Value) map[string]any {
+	out := make(map[string]any)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Tag.Get("yaml")
+		if name == "-" {
+			continue
+		}
+		switch x := v.Field(i).Interface().(type) {
+		case time.Duration:
+			out[name] = duration(x)
+		case size:
+			out[name] = x.String()
+		default:
+			if v.Field(i).Kind() == reflect.Struct {
+				out[name] = tree(v.Field(i))
+				continue
+			}
+			out[name] = x
+		}
+	}
+	return out
+}
+
+// duration prints without units that are zero: 3h, not 3h0m0s.
+func duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

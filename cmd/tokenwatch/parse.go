@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest"
+)
+
+// parseCmd prints records as they would be stored.
+type parseCmd struct {
+	Format  string   `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
+	As      string   `help:"Names of the fields: native or ecs." default:"native" placeholder:"NAMES"`
+	Source  string   `help:"Which input the records belong to." default:"default" placeholder:"NAME"`
+	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
+	Files   []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
+}
+
+// Help has an example.
+func (parseCmd) Help() string {
+	return "Credentials are sealed with a fixed key: the ids are not those of a store. " +
+		"Records that cannot be read go to standard error by position and reason.\n\n" +
+		"Example:\n\n    tokenwatch parse --as ecs access.log"
+}
+
+// Run prints every record of the files as a JSON object a line.
+func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
+	name, err := naming(cmd.As)
+	if err != nil {
+		return err
+	}
+	mapping, err := readMapping(cmd.Mapping)
+	if err != nil {
+		return err
+	}
+	keys, err := builtin()
+	if err != nil {
+		return err
+	}
+	in, err := openInputs(c, cmd.Files)
+	if err != nil {
+		return err
+	}
+	defer in.close()
+	pipeline := keys.sealer(c, mapping)
+	out := bufio.NewWriter(c.stdout)
+	rows, rejects := 0, 0
+	for _, input := range in.list {
+		// One file at a time, so that the order is that of the files.
+		merged := pipeline.Merge(ctx, []ingest.Input{input}, ingest.MergeConfig{
+			Tenant: tokenwatch.DefaultTenant, Source: cmd.Source, Format: cmd.Format,
+			Reject: func(_ string, r tokenwatch.Reject) {
+				rejects++
+				reportReject(c, input.Name, r)
+			},
+		})
+		for entry, err := range merged {
+			if err != nil {
+				return err
+			}
+			if entry.Batch == nil {
+				continue
+			}
+			rows += entry.Batch.Rows()
+			if err := printRows(out, entry.Batch, name); err != nil {
+				return err
+			}
+			if err := out.Flush(); err != nil {
+				return fmt.Errorf("print records: %w", err)
+			}
+		}
+	}
+	if rows == 0 && rejects > 0 {
+		return &coded{code: exitNothing}
+	}
+	return nil
+}
+
+// reportReject tells of a record that could not be read: where, not what.
+func reportReject(c *console, input string, r tokenwatch.Reject) {
+	if c.json {
+		writeJSON(c.stderr, struct {
+			Input string `json:"input"`
+			tokenwatch.Reject
+		}{input, r})
+		return
+	}
+	line := fmt.Sprintf("%s: record %d at offset %d, %d bytes: %s", input, r.Index, r.Offset, r.Length, r.Reason)
+	if r.Detail != "" {
+		line += ", " + r.Detail
+	}
+	fmt.Fprintln(c.stderr, shown(line))
+}
+
+// naming returns how columns are called.
+func naming(as string) (func(tokenwatch.Column) string, error) {
+	switch as {
+	case "native":
+		return func(c tokenwatch.Column) string { return c.Name }, nil
+	case "ecs":
+		return func(c tokenwatch.Column) string {
+			if c.ECS == "" {
+				return "tokenwatch." + c.Name // ECS leaves room for fields of one's own
+			}
+			return c.ECS
+		}, nil
+	case "ocsf":
+		return nil, usage("--as ocsf is not there yet; there are native and ecs")
+	default:
+		return nil, usage("--as is native or ecs")
+	}
+}
+
+// printRows prints rows as JSON, fields in the order of the schema. Fields
+// without a value, and flags that are not set, are left out.
+func printRows(w io.Writer, b *tokenwatch.Batch, name func(tokenwatch.Column) string) error {
+	var line strings.Builder
+	for i := range b.Rows() {
+		line.Reset()
+		sep := "{"
+		for c, column := range tokenwatch.Schema {
+			value, ok := cell(b, tokenwatch.Col(c), i)
+			if !ok {
+				continue
+			}
+			encoded, err := encode(value)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&line, "%s%q:%s", sep, name(column), encoded)
+			sep = ","
+		}
+		if sep == "{" {
+			line.WriteString(sep)
+		}
+		if _, err := io.WriteString(w, escapeJSON(line.String())+"}\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode is JSON without escapes for HTML.
+func encode(v any) (string, error) {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// cell returns row i of a column; false if there is nothing to show.
+func cell(b *tokenwatch.Batch, c tokenwatch.Col, i int) (any, bool) {
+	if !b.Has(c, i) {
+		return nil, false
+	}
+	switch c.Kind() {
+	case tokenwatch.KindTime:
+		return time.Unix(0, b.Int(c, i)).UTC().Format(time.RFC3339Nano), true
+	case tokenwatch.KindInt:
+		return b.Int(c, i), true
+	case tokenwatch.KindAddr:
+		return b.Addr(i).String(), true
+	case tokenwatch.KindBool:
+		return true, b.Bool(c, i)
+	case tokenwatch.KindMap:
+		attrs := make(map[string]string)
+		b.EachAttr(i, func(key, value string) { attrs[key] = value })
+		return attrs, true
+	default:
+		return b.Text(c, i), true
+	}
+}
