@@ -93,17 +93,20 @@ func TestKill(t *testing.T) {
 	}
 }
 
+var begin = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
 // refusal is an answer that is not success.
 type refusal struct{ status, body string }
 
 func (r *refusal) Error() string { return r.status + ": " + r.body }
 
-// postNumbered sends a batch whose rows say which batch they are of.
+// postNumbered sends a batch whose rows say which batch they are of. The same
+// batch has the same bytes each time.
 func postNumbered(ctx context.Context, s *Server, batch, rows int) error {
 	var body strings.Builder
 	for i := range rows {
 		fmt.Fprintf(&body, `{"time":%q,"user":"u%d","action":"put","request_id":"b%d-%d"}`+"\n",
-			time.Now().UTC().Format(time.RFC3339Nano), batch%7, batch, i)
+			begin.Add(time.Duration(batch)*time.Millisecond).Format(time.RFC3339Nano), batch%7, batch, i)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/v1/ingest?format=json&source=kill", strings.NewReader(body.String()))
 	if err != nil {
