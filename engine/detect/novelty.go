@@ -177,7 +177,7 @@ func (d *novelty) Explain(s tokenwatch.Signal, values []string) string {
 		shown += fmt.Sprintf(" and %d more", more)
 	}
 	if s.Learning {
-		return fmt.Sprintf("used %d %s in its first hour, where about %s would be expected: %s", n, noun, decimal(s.Expected), shown)
+		return fmt.Sprintf("used %d %s in one hour, where about %s would be expected of a newcomer: %s", n, noun, decimal(s.Expected), shown)
 	}
 	return fmt.Sprintf("used %d %s in one hour that %s not usual for it, where %s would be expected: %s", n, noun, are, decimal(s.Expected), shown)
 }

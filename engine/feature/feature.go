@@ -237,6 +237,21 @@ func (r *Rows) tie(i int) uint32 {
 	return uint32(r.hash.Uint64(h ^ uint64(b.Int(tokenwatch.ColStatus, i))))
 }
 
+// telling lists the classes of action from the most telling to the least.
+var telling = []string{"credential", "admin", "export", "delete", "auth", "write", "list", "read"}
+
+// Telling ranks row i of a batch by its class of action: the less, the more an
+// analyst wants to see it first.
+func Telling(b *tokenwatch.Batch, i int) int {
+	class := b.Text(tokenwatch.ColActionClass, i)
+	for rank, c := range telling {
+		if c == class {
+			return rank
+		}
+	}
+	return len(telling)
+}
+
 // AxisByName finds an axis by its name.
 func AxisByName(name string) (Axis, bool) {
 	for a, n := range axisNames {

@@ -52,26 +52,36 @@ func Describe(hour int32, c Combined, log Log, explain Explainer) (*Hour, error)
 	return h, nil
 }
 
-// valuesOf reads what a signal's evidence shows on its axis.
+// valuesOf reads what a signal's evidence shows on its axis: of the most telling
+// classes of action first, and otherwise in the order of the evidence.
 func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 	axis, ok := feature.AxisByName(s.Axis)
 	if !ok {
 		return nil, nil
 	}
-	var values []string
+	type value struct {
+		text string
+		rank int
+	}
+	var values []value
+	seen := map[string]bool{}
 	for _, ref := range s.Evidence {
 		b, err := log.Batch(ref.Offset)
 		if err != nil {
 			return nil, err
 		}
-		if v := axis.Of(b, int(ref.Row)); !slices.Contains(values, v) {
-			values = append(values, v)
-		}
-		if len(values) == maxReasonValues {
-			break
+		if text := axis.Of(b, int(ref.Row)); !seen[text] {
+			text = strings.Clone(text)
+			seen[text] = true
+			values = append(values, value{text, feature.Telling(b, int(ref.Row))})
 		}
 	}
-	return values, nil
+	slices.SortStableFunc(values, func(a, b value) int { return a.rank - b.rank })
+	var texts []string
+	for _, v := range values[:min(len(values), maxReasonValues)] {
+		texts = append(texts, v.text)
+	}
+	return texts, nil
 }
 
 // event reads the event a reference points at.
