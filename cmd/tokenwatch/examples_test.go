@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/tokenwatch/tokenwatch/engine/detect"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
 )
 
 // TestExamples: every command has help with an example, and what the examples
@@ -40,10 +44,13 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// commandLines finds the lines that run tokenwatch.
+// commandLines finds the indented lines that run tokenwatch.
 func commandLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "    ") {
+			continue
+		}
 		line = strings.TrimPrefix(strings.TrimSpace(line), "$ ")
 		line = strings.TrimPrefix(line, "./")
 		if rest, ok := strings.CutPrefix(line, "tokenwatch "); ok && !strings.HasPrefix(rest, "ready ") {
@@ -92,6 +99,24 @@ func TestCommandNames(t *testing.T) {
 	for _, name := range strings.Fields("serve ingest scan parse findings finding rejects keys export verify formats detectors config demo version") {
 		if !have[name] {
 			t.Errorf("there is no command %s", name)
+		}
+	}
+}
+
+// TestReadmeTables: the README lists every format and detector, in their words.
+func TestReadmeTables(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	must(t, err)
+	lines := map[string]string{}
+	for _, f := range format.All {
+		lines[f.Name] = f.Doc
+	}
+	for _, d := range detect.All {
+		lines[d.Name] = d.Doc
+	}
+	for name, doc := range lines {
+		if row := "| `" + name + "` | " + doc + " |\n"; !strings.Contains(string(readme), row) {
+			t.Errorf("README.md has no line %s", row)
 		}
 	}
 }
