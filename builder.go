@@ -9,8 +9,7 @@ type Builder struct {
 	cols  [NumColumns]columnBuilder
 	attrs Attributes
 	keys  interner
-	names []Naming
-	named map[Naming]struct{}
+	names namingSet
 }
 
 // columnBuilder is one column so far. It may be behind: rows since the last value
@@ -136,16 +135,7 @@ func (b *Builder) appendAttrs(attrs []Attr) {
 }
 
 // AddName notes that a token of the batch goes by an alias.
-func (b *Builder) AddName(n Naming) {
-	if _, ok := b.named[n]; ok {
-		return
-	}
-	if b.named == nil {
-		b.named = make(map[Naming]struct{})
-	}
-	b.named[n] = struct{}{}
-	b.names = append(b.names, n)
-}
+func (b *Builder) AddName(n Naming) { b.names.add(n) }
 
 // Batch returns what was appended and begins anew.
 func (b *Builder) Batch() *Batch {
@@ -160,11 +150,11 @@ func (b *Builder) Batch() *Batch {
 		}
 		columns[i] = col.v
 	}
-	batch, err := NewBatch(b.rows, columns, b.attrs, b.names)
+	batch, err := NewBatch(b.rows, columns, b.attrs, b.names.list)
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
-	*b = Builder{cols: b.cols, keys: b.keys.reset()}
+	*b = Builder{cols: b.cols, keys: b.keys.reset(), names: b.names.reset()}
 	for i := range b.cols {
 		b.cols[i] = columnBuilder{dict: b.cols[i].dict.reset()}
 	}
@@ -184,13 +174,13 @@ func Concat(batches ...*Batch) *Batch {
 	for c := range columns {
 		columns[c] = concatColumn(Col(c), rows, batches)
 	}
-	var names Builder
+	var names namingSet
 	for _, b := range batches {
 		for _, n := range b.names {
-			names.AddName(n)
+			names.add(n)
 		}
 	}
-	batch, err := NewBatch(rows, columns, concatAttrs(rows, batches), names.names)
+	batch, err := NewBatch(rows, columns, concatAttrs(rows, batches), names.list)
 	if err != nil {
 		panic("tokenwatch: concat: " + err.Error())
 	}

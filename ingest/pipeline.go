@@ -153,7 +153,8 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 
 // records hands every record of a body to a worker, and reads it to its end.
 func (p *Pipeline) records(w *worker, f format.Format, r io.Reader, in *body) error {
-	framer := frame.New(f.Frame, r, p.c.MaxRecord)
+	framer := w.frames(f.Frame, r, p.c.MaxRecord)
+	defer framer.Reset(nil) // the worker outlives the request
 	for {
 		record, err := framer.Next()
 		if in.err != nil { // the framer may take a cut body for a cut record

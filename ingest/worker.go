@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 
@@ -23,6 +24,8 @@ type worker struct {
 	sealer *seal.Sealer
 	row    tokenwatch.Row
 	name   []byte // of the format
+	framer frame.Framer
+	framed frame.Kind // of framer
 
 	source  []byte
 	builder tokenwatch.Builder
@@ -37,6 +40,16 @@ type worker struct {
 func (w *worker) begin(source string) {
 	w.source = append(w.source[:0], source...)
 	w.rejects, w.records, w.looked = nil, 0, 0
+}
+
+// frames returns a framer of r, in the memory of the last one.
+func (w *worker) frames(kind frame.Kind, r io.Reader, limit int) frame.Framer {
+	if w.framer == nil || w.framed != kind {
+		w.framer, w.framed = frame.New(kind, r, limit), kind
+		return w.framer
+	}
+	w.framer.Reset(r)
+	return w.framer
 }
 
 // add takes one record: as a row, or as a reject.

@@ -105,7 +105,12 @@ func (p *cloudTrail) Parse(record []byte, row *tokenwatch.Row) error {
 	if err := p.read(record, row); err != nil {
 		return err
 	}
-	s := &p.slots
+	return p.complete()
+}
+
+// complete fills what follows from several fields together.
+func (p *cloudTrail) complete() error {
+	row, s := p.row, &p.slots
 	if s[ctSource] == nil || s[ctName] == nil {
 		return malformed("no eventSource or no eventName")
 	}

@@ -3,7 +3,6 @@ package format
 import (
 	"bytes"
 	"math"
-	"net/netip"
 	"strconv"
 	"unsafe"
 
@@ -39,11 +38,14 @@ func sniffCombined(record []byte) int {
 
 // Parse fills row from a line.
 func (combined) Parse(record []byte, row *tokenwatch.Row) error {
-	line := bytes.TrimRight(record, " \t\r\n")
+	line := record
+	for n := len(line); n > 0 && (line[n-1] == ' ' || line[n-1] == '\n' || line[n-1] == '\r' || line[n-1] == '\t'); n = len(line) {
+		line = line[:n-1]
+	}
 	if n := len(line); n > 2 && line[0] == '"' && line[n-1] == '"' && sniffCombined(line) > 0 {
 		line = line[1 : n-1] // a line quoted as a whole
 	}
-	open := bytes.Index(line, []byte(" ["))
+	open := spaceBracket(line)
 	if open < 0 {
 		return malformed("no bracketed time")
 	}
@@ -79,6 +81,20 @@ func (combined) Parse(record []byte, row *tokenwatch.Row) error {
 	}
 	setRequest(row, request)
 	return combinedTail(row, rest)
+}
+
+// spaceBracket returns the place of the first " [", -1 if there is none. Brackets
+// are rarer than spaces.
+func spaceBracket(b []byte) int {
+	for from := 0; ; {
+		i := bytes.IndexByte(b[from:], '[')
+		if i < 0 {
+			return -1
+		}
+		if from += i + 1; from > 1 && b[from-2] == ' ' {
+			return from - 2
+		}
+	}
 }
 
 // combinedClient reads client, ident and user. The user may hold spaces.
@@ -220,7 +236,9 @@ func setRequest(row *tokenwatch.Row, request []byte) {
 		return
 	}
 	target := rest
-	if i := bytes.LastIndex(rest, []byte(" HTTP/")); i >= 0 {
+	if n := len(rest) - len(" HTTP/1.1"); n >= 0 && string(rest[n:n+6]) == " HTTP/" {
+		target = rest[:n] // the common case
+	} else if i := bytes.LastIndex(rest, []byte(" HTTP/")); i >= 0 {
 		target = rest[:i]
 	}
 	row.SetText(tokenwatch.ColMethod, method)
@@ -340,25 +358,4 @@ func scaled(b []byte, unit int64) (int64, bool) {
 		return 0, false
 	}
 	return int64(math.Round(f)), true
-}
-
-// address reads an address, with or without brackets, zone and port.
-func address(b []byte) (netip.Addr, int64, bool) {
-	if len(b) < 2 || len(b) > 64 {
-		return netip.Addr{}, 0, false
-	}
-	s := unsafe.String(unsafe.SliceData(b), len(b))
-	if b[0] == '[' || bytes.Count(b, []byte{':'}) == 1 {
-		if ap, err := netip.ParseAddrPort(s); err == nil {
-			return ap.Addr().WithZone(""), int64(ap.Port()), true
-		}
-		if b[0] == '[' && b[len(b)-1] == ']' {
-			s = s[1 : len(s)-1]
-		}
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}, 0, false
-	}
-	return a.WithZone(""), 0, true // a zone's name would outlive the record it points into
 }

@@ -24,6 +24,58 @@ var secretPrefixes = []string{
 	"hf_", "sk-", "dapi", "dp.pt.",
 }
 
+// secretsByFirst has secretPrefixes by their first byte.
+var secretsByFirst = func() (t [256][]string) {
+	for _, p := range secretPrefixes {
+		t[p[0]] = append(t[p[0]], p)
+	}
+	return t
+}()
+
+// startsSecret tells whether v is of a known issuer's format.
+func startsSecret(v []byte) bool {
+	if len(v) == 0 {
+		return false
+	}
+	for _, p := range secretsByFirst[v[0]] {
+		if bytes.HasPrefix(v, []byte(p)) {
+			return true
+		}
+	}
+	return false
+}
+
+// The kinds of characters shapeOf counts, each in a byte of a word: that adds
+// up up to 255 characters without a branch.
+const (
+	oneDigit = 1 << (8 * iota)
+	oneUpper
+	oneLower
+	oneOther
+	oneUnder
+	oneStrange
+)
+
+var shapeCounts = func() (t [256]uint64) {
+	for i := range t {
+		switch c := byte(i); {
+		case c >= '0' && c <= '9':
+			t[i] = oneDigit
+		case c >= 'a' && c <= 'z':
+			t[i] = oneLower
+		case c >= 'A' && c <= 'Z':
+			t[i] = oneUpper
+		case c == '_':
+			t[i] = oneUnder
+		case c == '-' || c == '.' || c == '+' || c == '/' || c == '=' || c == '~':
+			t[i] = oneOther
+		default:
+			t[i] = oneStrange
+		}
+	}
+	return t
+}()
+
 // shapeOf judges a value that stands where a token or its user may stand.
 func shapeOf(v []byte) shape {
 	switch {
@@ -34,29 +86,26 @@ func shapeOf(v []byte) shape {
 	case isAccessKey(v):
 		return isAWSKey
 	}
-	for _, p := range secretPrefixes {
-		if len(v) >= 20 && bytes.HasPrefix(v, []byte(p)) {
-			return isSecret
-		}
+	if len(v) >= 20 && startsSecret(v) {
+		return isSecret
 	}
-	var digits, upper, lower, other, under int
-	under = -1
-	for i, c := range v {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c >= 'a' && c <= 'z':
-			lower++
-		case c >= 'A' && c <= 'Z':
-			upper++
-		case c == '_':
-			under = i
-		case c == '-' || c == '.' || c == '+' || c == '/' || c == '=' || c == '~':
-			other++
-		default:
+	var digits, upper, lower, other int
+	for rest := v; len(rest) > 0; {
+		part := rest[:min(len(rest), 255)]
+		rest = rest[len(part):]
+		var n uint64
+		for _, c := range part {
+			n += shapeCounts[c]
+		}
+		if n/oneStrange != 0 {
 			return plain // an address, an ARN, a name with spaces …
 		}
+		digits += int(n / oneDigit % 256)
+		upper += int(n / oneUpper % 256)
+		lower += int(n / oneLower % 256)
+		other += int(n / oneOther % 256)
 	}
+	under := bytes.LastIndexByte(v, '_')
 	letters := upper + lower
 	if body := v[under+1:]; under >= 2 && under <= 12 && len(body) >= 16 && other == 0 {
 		// tok_LKCh…: letters and digits as if drawn by lot. CamelCase changes less often.
@@ -115,19 +164,9 @@ func isAccessKey(v []byte) bool {
 
 // changes counts the places where a letter's case or the kind of character changes.
 func changes(v []byte) int {
-	kind := func(c byte) int {
-		switch {
-		case c >= '0' && c <= '9':
-			return 0
-		case c >= 'a' && c <= 'z':
-			return 1
-		default:
-			return 2
-		}
-	}
 	n := 0
 	for i := 1; i < len(v); i++ {
-		if kind(v[i]) != kind(v[i-1]) {
+		if (shapeCounts[v[i]]^shapeCounts[v[i-1]])&(oneDigit|oneLower) != 0 {
 			n++
 		}
 	}

@@ -1,7 +1,9 @@
 package format
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -37,4 +39,34 @@ func TestShapeRecall(t *testing.T) {
 	if missed > n/500 {
 		t.Errorf("%d of %d tokens missed", missed, n)
 	}
+}
+
+// FuzzShape: the tables of prefixes and characters say what plain loops say.
+func FuzzShape(f *testing.F) {
+	for _, s := range []string{"", "tok_LKChCcpBcGI0y3WctLgK", "ghp_", "eyJhbGciOi", "aB3-_.~é\x00", "sk-1"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		kind := func(c byte) int {
+			switch {
+			case c >= '0' && c <= '9':
+				return 0
+			case c >= 'a' && c <= 'z':
+				return 1
+			}
+			return 2
+		}
+		want := 0
+		for i := range in {
+			if i > 0 && kind(in[i]) != kind(in[i-1]) {
+				want++
+			}
+		}
+		if got := changes(in); got != want {
+			t.Fatalf("%q changes %d times, want %d", in, got, want)
+		}
+		if got, want := startsSecret(in), slices.ContainsFunc(secretPrefixes, func(p string) bool { return bytes.HasPrefix(in, []byte(p)) }); got != want {
+			t.Fatalf("%q starts a secret: %v, want %v", in, got, want)
+		}
+	})
 }

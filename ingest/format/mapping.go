@@ -35,7 +35,7 @@ func ParseMapping(data []byte) (*Mapping, error) {
 			return nil, fmt.Errorf("read mapping: field %q: %w", field, err)
 		}
 		if r.op == toCredential {
-			r.carrier = field
+			r.carrier, r.incidental = field, incidentalCarriers[field]
 		}
 		m.rules[field] = r
 	}

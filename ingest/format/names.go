@@ -37,6 +37,8 @@ type rule struct {
 	carrier string              // of toCredential and toAuthorization
 	name    tokenwatch.NameKind // of toName
 	slot    slot                // of toSlot
+
+	incidental bool // the carrier is one of incidentalCarriers
 }
 
 // appendFolded appends a field's name as the tables spell it: lower case,
@@ -207,6 +209,7 @@ var jsonRules = func() map[string]rule {
 func folded(t map[string]rule) map[string]rule {
 	m := make(map[string]rule, len(t))
 	for name, r := range t {
+		r.incidental = incidentalCarriers[r.carrier]
 		m[fold(name)] = r
 	}
 	return m
@@ -221,7 +224,7 @@ var wrappers = []string{
 // take does what the rule of a carrier says with a value, and tells whether it
 // took the value; one that is only a mask stays an attr. Incidental says that
 // the place, if not the name, is none of a request's own credential.
-func (r rule) take(row *tokenwatch.Row, value []byte, incidental bool) bool {
+func (r *rule) take(row *tokenwatch.Row, value []byte, incidental bool) bool {
 	value = bytes.TrimSpace(value)
 	switch {
 	case masked(value):
@@ -230,7 +233,7 @@ func (r rule) take(row *tokenwatch.Row, value []byte, incidental bool) bool {
 		addAccessKey(row, value)
 		return true
 	}
-	if (r.op == toCredential || r.op == toAuthorization) && (incidental || incidentalCarriers[r.carrier]) {
+	if (r.op == toCredential || r.op == toAuthorization) && (incidental || r.incidental) {
 		row.AddIncidental(r.carrier, value)
 		return true
 	}

@@ -1,17 +1,12 @@
 package format
 
 import (
-	"bytes"
 	"errors"
-	"io"
-	"math"
 	"strconv"
-	"unicode/utf8"
-	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tokenwatch/tokenwatch"
-	"github.com/tokenwatch/tokenwatch/ingest/normalize"
+	"github.com/tokenwatch/tokenwatch/ingest/frame"
 )
 
 // walker reads a JSON object and does with each of its fields what a table of
@@ -24,18 +19,23 @@ type walker struct {
 	mapping *Mapping        // before rules, by path as written
 	lenient bool            // drop attrs beyond the limit instead of refusing the record; no wrappers
 
-	dec    *jsontext.Decoder
-	src    bytes.Buffer
 	record []byte
 	row    *tokenwatch.Row
-	path   []byte // folded, without indices
-	full   []byte // as written, with indices
+	last   int // behind the last token read
 	fields int
 	query  []byte
 	weak   []weakValue
 	slots  [numSlots][]byte
 	ocsf   bool
 	plain  bool // duration came as a bare number
+	filled bool // slots are
+
+	root    field
+	kept    int                 // fields in the tree below root
+	since   int                 // records since kept reached its bound
+	path    []byte              // of the present field if it is not kept
+	full    []byte              // the same
+	scratch [maxDepth + 1]field // by depth
 }
 
 type weakValue struct {
@@ -44,382 +44,180 @@ type weakValue struct {
 }
 
 func newWalker(rules map[string]rule) walker {
-	return walker{rules: rules, dec: jsontext.NewDecoder(bytes.NewReader(nil))}
+	return walker{rules: rules, root: field{kept: true, ruled: true}}
 }
+
+// errSyntax says that a record is not JSON; read says where.
+var errSyntax = errors.New("not JSON")
 
 // read walks record into row.
 func (w *walker) read(record []byte, row *tokenwatch.Row) error {
-	if firstByte(record) != '{' {
+	i := frame.Space(record, 0)
+	if i == len(record) || record[i] != '{' {
 		return malformed("not a JSON object")
 	}
-	w.src = *bytes.NewBuffer(record)
-	w.dec.Reset(&w.src, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	w.record, w.row = record, row
-	w.path, w.full, w.weak = w.path[:0], w.full[:0], w.weak[:0]
-	w.fields, w.query, w.ocsf, w.plain = 0, nil, false, false
-	w.slots = [numSlots][]byte{}
-	if err := w.value(0); err != nil {
-		return w.refuse(err)
+	w.begin(record, row)
+	i, err := w.object(&w.root, i+1, 1)
+	if err == errSyntax {
+		return malformed("not JSON behind byte " + strconv.Itoa(w.last))
 	}
-	if _, err := w.dec.ReadToken(); err != io.EOF {
+	if err != nil {
+		return err
+	}
+	if frame.Space(record, i) != len(record) {
 		return malformed("more than one JSON value")
 	}
 	return nil
 }
 
-// refuse turns an error of the decoder, which may quote the record, into one
-// that does not.
-func (w *walker) refuse(err error) error {
-	if _, ok := errors.AsType[*tokenwatch.Rejection](err); ok {
-		return err
+// begin makes the walker ready for a record.
+func (w *walker) begin(record []byte, row *tokenwatch.Row) {
+	w.renew()
+	w.record, w.row = record, row
+	w.weak = w.weak[:0]
+	w.fields, w.query, w.ocsf, w.plain = 0, nil, false, false
+	if w.filled {
+		w.slots, w.filled = [numSlots][]byte{}, false
 	}
-	return malformed("not JSON behind byte " + strconv.FormatInt(w.dec.InputOffset(), 10))
 }
 
-func (w *walker) value(depth int) error {
-	switch w.dec.PeekKind() {
+// object reads the members of an object whose brace is before i, and returns
+// the place behind it.
+func (w *walker) object(f *field, i, depth int) (int, error) {
+	if depth > maxDepth {
+		return 0, reject(tokenwatch.ReasonTooDeep, "nested deeper than 32 levels")
+	}
+	b := w.record
+	w.last = i
+	if i = frame.Space(b, i); i < len(b) && b[i] == '}' {
+		w.last = i + 1
+		return i + 1, nil
+	}
+	guess := &f.first // nil: there is no telling
+	for {
+		var m *field
+		if guess != nil {
+			m = *guess
+		}
+		if m != nil && len(b)-i >= len(m.name) && string(b[i:i+len(m.name)]) == m.name {
+			i += len(m.name)
+			w.last = i - 1
+		} else {
+			if i == len(b) || b[i] != '"' {
+				return 0, errSyntax
+			}
+			end, verbatim := frame.StringEnd(b, i+1)
+			if end < 0 {
+				return 0, errSyntax
+			}
+			w.last = end
+			m = w.member(f, w.text(i, end, verbatim), verbatim, depth)
+			if guess != nil && m.kept {
+				*guess = m
+			}
+			if i = frame.Space(b, end); i == len(b) || b[i] != ':' {
+				return 0, errSyntax
+			}
+			i++
+		}
+		if guess = nil; m.kept {
+			guess = &m.next
+		}
+		var err error
+		if i, err = w.value(m, frame.Space(b, i), depth); err != nil {
+			return 0, err
+		}
+		if i = frame.Space(b, i); i == len(b) {
+			return 0, errSyntax
+		}
+		switch b[i] {
+		case ',':
+			i = frame.Space(b, i+1)
+		case '}':
+			w.last = i + 1
+			return i + 1, nil
+		default:
+			return 0, errSyntax
+		}
+	}
+}
+
+// array reads the items of an array whose bracket is before i.
+func (w *walker) array(f *field, i, depth int) (int, error) {
+	if depth > maxDepth {
+		return 0, reject(tokenwatch.ReasonTooDeep, "nested deeper than 32 levels")
+	}
+	b := w.record
+	w.last = i
+	if i = frame.Space(b, i); i < len(b) && b[i] == ']' {
+		w.last = i + 1
+		return i + 1, nil
+	}
+	for n := 0; ; n++ {
+		var err error
+		if i, err = w.value(w.item(f, n, depth), i, depth); err != nil {
+			return 0, err
+		}
+		if i = frame.Space(b, i); i == len(b) {
+			return 0, errSyntax
+		}
+		switch b[i] {
+		case ',':
+			i = frame.Space(b, i+1)
+		case ']':
+			w.last = i + 1
+			return i + 1, nil
+		default:
+			return 0, errSyntax
+		}
+	}
+}
+
+// value reads the value of f, which begins at i.
+func (w *walker) value(f *field, i, depth int) (int, error) {
+	b := w.record
+	if i == len(b) {
+		return 0, errSyntax
+	}
+	end, verbatim := -1, false
+	switch c := b[i]; c {
 	case '{':
-		return w.object(depth + 1)
+		return w.object(f, i+1, depth+1)
 	case '[':
-		return w.array(depth + 1)
-	}
-	raw, err := w.raw()
-	if err != nil {
-		return err
-	}
-	if w.fields++; w.fields > maxFields && !w.lenient {
-		return reject(tokenwatch.ReasonTooManyField, "more than 256 fields")
-	}
-	switch raw[0] {
-	case 'n':
-		return nil
+		return w.array(f, i+1, depth+1)
 	case '"':
-		w.leaf(w.text(raw), false)
+		end, verbatim = frame.StringEnd(b, i+1)
+	case 't', 'f', 'n':
+		end = frame.WordEnd(b, i)
 	default:
-		w.leaf(raw, raw[0] != 't' && raw[0] != 'f')
+		end = frame.NumberEnd(b, i)
 	}
-	return nil
+	if end < 0 {
+		return 0, errSyntax
+	}
+	w.last = end
+	if w.fields++; w.fields > maxFields && !w.lenient {
+		return 0, reject(tokenwatch.ReasonTooManyField, "more than 256 fields")
+	}
+	switch c := b[i]; c {
+	case 'n':
+	case '"':
+		w.leaf(f, w.text(i, end, verbatim), false)
+	default:
+		w.leaf(f, b[i:end:end], c != 't' && c != 'f')
+	}
+	return end, nil
 }
 
-func (w *walker) object(depth int) error {
-	if depth > maxDepth {
-		return reject(tokenwatch.ReasonTooDeep, "nested deeper than 32 levels")
+// text returns the value of the string at i: within the record if it can stay
+// as it is.
+func (w *walker) text(i, end int, verbatim bool) []byte {
+	if verbatim {
+		return w.record[i+1 : end-1 : end-1]
 	}
-	if _, err := w.dec.ReadToken(); err != nil {
-		return err
-	}
-	path, full := len(w.path), len(w.full)
-	for w.dec.PeekKind() != '}' {
-		raw, err := w.raw()
-		if err != nil {
-			return err
-		}
-		if path > 0 {
-			w.path, w.full = append(w.path, '.'), append(w.full, '.')
-		}
-		name := w.text(raw)
-		w.path, w.full = appendFolded(w.path, name), append(w.full, name...)
-		if err := w.value(depth); err != nil {
-			return err
-		}
-		w.path, w.full = w.path[:path], w.full[:full]
-	}
-	_, err := w.dec.ReadToken()
-	return err
-}
-
-func (w *walker) array(depth int) error {
-	if depth > maxDepth {
-		return reject(tokenwatch.ReasonTooDeep, "nested deeper than 32 levels")
-	}
-	if _, err := w.dec.ReadToken(); err != nil {
-		return err
-	}
-	full := len(w.full)
-	for i := int64(0); w.dec.PeekKind() != ']'; i++ {
-		w.full = strconv.AppendInt(append(w.full, '.'), i, 10)
-		if err := w.value(depth); err != nil {
-			return err
-		}
-		w.full = w.full[:full]
-	}
-	_, err := w.dec.ReadToken()
-	return err
-}
-
-// raw reads the next name or scalar as it stands in the record.
-func (w *walker) raw() ([]byte, error) {
-	v, err := w.dec.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := int(w.dec.InputOffset())
-	return w.record[end-len(v) : end : end], nil // the decoder's slice ends with its next call
-}
-
-// text decodes a JSON string: within the record if it can stay as it is.
-func (w *walker) text(raw []byte) []byte {
-	inner := raw[1 : len(raw)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return inner
-	}
+	raw := w.record[i:end]
 	return w.row.Build(func(b []byte) []byte {
 		b, _ = jsontext.AppendUnquote(b, raw) // the error only repeats that bytes were replaced
 		return b
 	})
-}
-
-// rule finds what is to be done with the present field.
-func (w *walker) rule() rule {
-	if w.mapping != nil {
-		if r, ok := w.mapping.rules[string(w.full)]; ok {
-			return r
-		}
-		for i := bytes.LastIndexByte(w.full, '.'); i > 0; i = bytes.LastIndexByte(w.full[:i], '.') {
-			if w.mapping.rules[string(w.full[:i])].op == toNothing {
-				return rule{op: toNothing}
-			}
-		}
-	}
-	if r, ok := w.rules[string(w.path)]; ok {
-		return r
-	}
-	leaf := w.path
-	if i := bytes.LastIndexByte(leaf, '.'); i >= 0 {
-		if r, ok := leafRules[string(leaf[i+1:])]; ok {
-			if w.lenient && r.op != toCredential && r.op != toAuthorization {
-				return rule{} // ids of other things than the caller's token
-			}
-			return r
-		}
-		for _, p := range wrappers {
-			if !w.lenient && bytes.HasPrefix(w.path, []byte(p)) {
-				if r, ok := w.rules[string(w.path[len(p):])]; ok {
-					return r
-				}
-			}
-		}
-		return rule{}
-	}
-	return leafRules[string(leaf)]
-}
-
-// leaf takes one scalar.
-func (w *walker) leaf(v []byte, number bool) {
-	if len(v) == 0 {
-		return
-	}
-	r := w.rule()
-	row := w.row
-	switch r.op {
-	case toColumn:
-		if string(v) == "-" || w.column(r.col, v, number) {
-			return
-		}
-	case toWeak:
-		if string(v) != "-" {
-			w.weak = append(w.weak, weakValue{r.col, w.key(), v})
-		}
-		return
-	case toDuration:
-		if !row.Has(tokenwatch.ColDuration) {
-			if d, ok := duration(v, r.unit); ok {
-				row.SetInt(tokenwatch.ColDuration, d)
-				w.plain = r.unit == 1 && string(w.path) == "duration" && bytes.IndexByte(v, '.') < 0
-				return
-			}
-		}
-	case toURL:
-		if !row.Has(tokenwatch.ColPath) {
-			setURL(row, v)
-			return
-		}
-		addURLCredentials(row, v, query)
-	case toQuery:
-		addQueryCredentials(row, bytes.TrimPrefix(v, []byte("?")), query)
-		if w.query == nil && string(v) != "-" {
-			w.query = bytes.TrimPrefix(v, []byte("?"))
-			return
-		}
-	case toRequest:
-		if !row.Has(tokenwatch.ColMethod) && !row.Has(tokenwatch.ColPath) {
-			setRequest(row, v)
-			return
-		}
-		return // repeats method and path
-	case toReferer:
-		if string(v) == "-" {
-			return
-		}
-		addURLCredentials(row, v, referer)
-		row.AddAttr(row.Keep("referer"), v)
-		return
-	case toOCSF:
-		w.ocsf = true
-	case toOutcomeID:
-		if !row.Has(tokenwatch.ColOutcome) && (string(v) == "1" || string(v) == "2") {
-			row.SetString(tokenwatch.ColOutcome, [...]string{"success", "failure"}[v[0]-'1'])
-		}
-	case toSlot:
-		if w.slots[r.slot] == nil {
-			w.slots[r.slot] = v
-			if r.slot <= ctResource {
-				return
-			}
-		}
-	case toNothing:
-		return
-	case toAttr:
-	default:
-		if string(v) == "-" || (!number && (string(v) == "true" || string(v) == "false")) {
-			break // says whether there is one, not which
-		}
-		if r.take(row, v, w.lenient || bytes.HasPrefix(w.path, []byte("res"))) { // res., response., resp.
-			return
-		}
-	}
-	if w.lenient && w.fields > maxFields {
-		return
-	}
-	if r.op == toAttr && r.carrier != "" { // renamed by a mapping
-		row.AddAttr(row.Keep(r.carrier), v)
-		return
-	}
-	row.AddAttr(w.key(), v)
-}
-
-// key returns the present field's path in the row's memory.
-func (w *walker) key() []byte {
-	return w.row.Build(func(b []byte) []byte { return append(b, w.full...) })
-}
-
-// column gives column c its value if it has none and v is one.
-func (w *walker) column(c tokenwatch.Col, v []byte, number bool) bool {
-	row := w.row
-	if row.Has(c) {
-		return false
-	}
-	switch c.Kind() {
-	case tokenwatch.KindTime:
-		ns, ok := normalize.ParseTime(v)
-		if ok {
-			row.SetInt(c, ns)
-		}
-		return ok
-	case tokenwatch.KindInt:
-		n, ok := integer(v)
-		if ok {
-			row.SetInt(c, n)
-		} else if c == tokenwatch.ColStatus && !number && !row.Has(tokenwatch.ColOutcome) {
-			row.SetText(tokenwatch.ColOutcome, v) // OCSF's status is a word
-			return true
-		}
-		return ok
-	case tokenwatch.KindAddr:
-		first, _, list := bytes.Cut(v, []byte(","))
-		a, port, ok := address(bytes.TrimSpace(first))
-		if ok {
-			row.SetAddr(a)
-			if port > 0 && !row.Has(tokenwatch.ColSrcPort) {
-				row.SetInt(tokenwatch.ColSrcPort, port)
-			}
-		}
-		return ok && !list
-	}
-	if c == tokenwatch.ColPath {
-		setURL(row, v)
-		return true
-	}
-	if c == tokenwatch.ColActor {
-		switch {
-		case len(v) >= 20 && startsSecret(v):
-			row.AddCredential("user", v)
-			return true
-		case isAccessKey(v):
-			addAccessKey(row, v)
-			return true
-		}
-	}
-	row.SetText(c, v)
-	return true
-}
-
-// finish fills what waited for the end of the record.
-func (w *walker) finish() error {
-	row := w.row
-	// A cookie jar is a weaker sign of who calls than a header made for it.
-	if c := row.Credentials; len(c) > 1 && c[0].Carrier == "cookie" {
-		for i := range c {
-			if !c[i].Incidental && c[i].Carrier != "cookie" {
-				c[0], c[i] = c[i], c[0]
-				break
-			}
-		}
-	}
-	for _, v := range w.weak {
-		if !w.column(v.col, v.value, false) {
-			row.AddAttr(v.key, v.value)
-		}
-	}
-	if w.query != nil {
-		if path := row.Text(tokenwatch.ColPath); path == nil || bytes.IndexByte(path, '?') < 0 {
-			row.SetText(tokenwatch.ColPath, row.Build(func(b []byte) []byte {
-				return append(append(append(b, path...), '?'), w.query...)
-			}))
-		}
-	}
-	if w.ocsf && w.plain {
-		if ms := row.Int(tokenwatch.ColDuration); ms < math.MaxInt64/1_000_000 {
-			row.SetInt(tokenwatch.ColDuration, ms*1e6)
-		}
-	}
-	if !row.Has(tokenwatch.ColTime) {
-		return reject(tokenwatch.ReasonNoTime, "no field holds a time that can be read")
-	}
-	return nil
-}
-
-// integer reads a whole number, also 2e2 and 200.0.
-func integer(v []byte) (int64, bool) {
-	if n, ok := digits(v); ok {
-		return n, true
-	}
-	if len(v) > 32 || v[0] != '-' && (v[0] < '0' || v[0] > '9') {
-		return 0, false
-	}
-	s := unsafe.String(unsafe.SliceData(v), len(v))
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<62 {
-		return 0, false
-	}
-	return int64(f), true
-}
-
-// duration reads a number times unit, or one with its unit behind: 0.023s, 12ms.
-// A fraction of a nanosecond cannot be meant: it is a number of seconds.
-func duration(v []byte, unit int64) (int64, bool) {
-	n := len(v)
-	for n > 0 && (v[n-1] >= 'a' && v[n-1] <= 'z' || v[n-1] >= 0x80) && v[n-1] != 'e' {
-		n--
-	}
-	switch string(v[n:]) {
-	case "":
-		if unit == 1 && bytes.IndexByte(v, '.') >= 0 {
-			unit = 1e9
-		}
-	case "ns":
-		unit = 1
-	case "us", "µs":
-		unit = 1e3
-	case "ms":
-		unit = 1e6
-	case "s":
-		unit = 1e9
-	default:
-		return 0, false
-	}
-	return scaled(v[:n], unit)
 }

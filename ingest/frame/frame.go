@@ -53,6 +53,9 @@ type Framer interface {
 	// Next returns the next record, io.EOF after the last. Any other error is
 	// the reader's; a record it cuts short is not returned.
 	Next() (Record, error)
+	// Reset begins another stream in the memory of the last; nil only lets go
+	// of the reader.
+	Reset(r io.Reader)
 }
 
 // New returns a Framer of r. A limit of 0 is DefaultLimit.

@@ -13,8 +13,12 @@ import (
 // show lists the records of a stream, one a line: offset, length, flags, bytes.
 func show(t *testing.T, kind Kind, r io.Reader, limit int) string {
 	t.Helper()
+	return list(t, New(kind, r, limit))
+}
+
+func list(t *testing.T, f Framer) string {
+	t.Helper()
 	var out strings.Builder
-	f := New(kind, r, limit)
 	for {
 		rec, err := f.Next()
 		if err == io.EOF {
@@ -140,6 +144,29 @@ func TestSniff(t *testing.T) {
 	} {
 		if got := Sniff([]byte(in)); got != want {
 			t.Errorf("Sniff(%q) = %v, want %v", in, got, want)
+		}
+	}
+}
+
+// A framer that is Reset in the middle of anything frames as a new one does.
+func TestReset(t *testing.T) {
+	streams := []string{"{\"a\":1}\n{\"b\":2}\n", `{"Records":[{"a":1},{"b":2}`, "[{\"a\":1},{\"b\"", "x\n\ny", `{"a":"`, ""}
+	for _, kind := range []Kind{Lines, JSONValues} {
+		for _, first := range streams {
+			for _, second := range streams {
+				for calls := range 3 {
+					f := New(kind, strings.NewReader(first), 0)
+					for range calls {
+						if _, err := f.Next(); err != nil && err != io.EOF {
+							t.Fatal(err)
+						}
+					}
+					f.Reset(strings.NewReader(second))
+					if got, want := list(t, f), show(t, kind, strings.NewReader(second), 0); got != want {
+						t.Fatalf("%v: %q behind %q:\n got %q\nwant %q", kind, second, first, got, want)
+					}
+				}
+			}
 		}
 	}
 }

@@ -13,6 +13,11 @@ type lines struct {
 	dropped int64 // bytes of the present line dropped because it is too long
 }
 
+// Reset begins another stream.
+func (l *lines) Reset(r io.Reader) {
+	*l = lines{buffer: buffer{r: r, data: l.data}, limit: l.limit}
+}
+
 // Next returns the next line that is not blank.
 func (l *lines) Next() (Record, error) {
 	for {

@@ -24,6 +24,11 @@ const (
 	tail                   // behind that array, before the object's end
 )
 
+// Reset begins another stream.
+func (v *values) Reset(r io.Reader) {
+	*v = values{buffer: buffer{r: r, data: v.data}, limit: v.limit}
+}
+
 // Next returns the next record.
 func (v *values) Next() (Record, error) {
 	for {
@@ -86,34 +91,59 @@ func (v *values) line() (Record, bool) {
 	if n < 0 || n > v.limit {
 		return Record{}, false
 	}
-	line := bytes.TrimRight(w[:n], " \t\r")
+	line := w[:n]
+	for c := line[n-1]; c == ' ' || c == '\t' || c == '\r'; c = line[len(line)-1] { // it begins with a brace
+		line = line[:len(line)-1]
+	}
 	if line[len(line)-1] != '}' {
 		return Record{}, false
 	}
-	open := bytes.Count(line, []byte{'{'})
-	if open > MaxDepth || open != bytes.Count(line, []byte{'}'}) || bytes.Count(line, []byte{'['}) > MaxDepth-open ||
-		bytes.Contains(line, []byte(`"Records"`)) {
+	flat := bytes.IndexByte(line, '}') == len(line)-1 && bytes.IndexByte(line[1:], '{') < 0 && bytes.IndexByte(line, '[') < 0
+	if !flat && !single(line) {
 		return Record{}, false
-	}
-	for i := 0; ; { // two objects in a row
-		k := bytes.IndexByte(line[i:], '}')
-		if i += k + 1; i >= len(line) {
-			break
-		}
-		if rest := bytes.TrimLeft(line[i:], " \t\r"); rest[0] == '{' {
-			return Record{}, false
-		}
 	}
 	rec := Record{Bytes: line, Offset: v.base, Length: int64(len(line))}
 	v.skip(n + 1)
 	return rec, true
 }
 
+// single tells whether a line that begins and ends with braces looks like one
+// object that needs no opening.
+func single(line []byte) bool {
+	open := bytes.Count(line, []byte{'{'})
+	if open > MaxDepth || open != bytes.Count(line, []byte{'}'}) || bytes.Count(line, []byte{'['}) > MaxDepth-open {
+		return false
+	}
+	for rest := line; ; { // not by its quote, of which there are many
+		k := bytes.Index(rest, []byte(recordsName+`"`))
+		if k < 0 {
+			break
+		}
+		if k > 0 && rest[k-1] == '"' {
+			return false
+		}
+		rest = rest[k+1:]
+	}
+	for i := 0; ; { // two objects in a row
+		k := bytes.IndexByte(line[i:], '}')
+		if i += k + 1; i >= len(line) {
+			return true
+		}
+		if rest := bytes.TrimLeft(line[i:], " \t\r"); rest[0] == '{' {
+			return false
+		}
+	}
+}
+
 // value cuts the object that begins at the first unread byte. It returns false
-// when the object turned out to hold "Records", which is then open.
+// when the object turned out to hold "Records", which is then open. What is
+// whole in the buffer and sound is cut at once, the rest byte by byte.
 func (v *values) value() (Record, bool, error) {
 	v.scan = scanner{watch: v.in == top}
 	at, read := v.base, 0 // read: bytes of the buffer scanned
+	if end := objectEnd(v.unread(), 1, 1, v.scan.watch); end > 0 {
+		return v.cut(at, end), true, nil
+	}
 	for {
 		w := v.unread()
 		for read < len(w) {

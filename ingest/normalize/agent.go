@@ -1,9 +1,6 @@
 package normalize
 
-import (
-	"bytes"
-	"hash/maphash"
-)
+import "bytes"
 
 // maxAgentLength bounds an agent family that no table knows.
 const maxAgentLength = 40
@@ -136,26 +133,4 @@ func versionLike(s []byte) bool {
 	}
 	return s[0] >= '0' && s[0] <= '9' && t.upper+t.lower == 0 || t.other == 0 && isID(s, t) ||
 		t.digits >= 4 && t.digits+t.hexLetters+t.other == len(s)
-}
-
-// agentCache remembers the families of recent user agents in a fixed number of
-// places, one per hash: a log has few user agents, and looking one up costs two
-// orders less than reading it.
-type agentCache struct {
-	seed   maphash.Seed
-	places [256]struct{ agent, family string }
-}
-
-// longestCached bounds what a place may hold.
-const longestCached = 512
-
-func (c *agentCache) family(ua []byte) string {
-	if len(ua) > longestCached {
-		return AgentFamily(ua)
-	}
-	p := &c.places[maphash.Bytes(c.seed, ua)%uint64(len(c.places))] // which place decides nothing but speed
-	if p.agent != string(ua) {
-		p.agent, p.family = string(ua), AgentFamily(ua)
-	}
-	return p.family
 }

@@ -5,13 +5,13 @@
 // in upper and host in lower case, and with route, action, action_class,
 // agent_family, outcome, error and the kind of src_ip filled where the parser
 // left them empty. It never overrides what the record gave but to spell it as
-// everyone else does, reads no clock, and keeps nothing of a row but, in a
-// bounded cache, the families of user agents.
+// everyone else does, reads no clock, and keeps nothing of a row but, in
+// bounded caches, recent user agents, routes and operations with what follows
+// from them.
 package normalize
 
 import (
 	"bytes"
-	"hash/maphash"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -19,13 +19,13 @@ import (
 // Normalizer normalizes rows one after another. It is not safe for use from
 // several goroutines; each keeps its own.
 type Normalizer struct {
-	agents agentCache
-	route  []byte
-	lower  []byte
+	agents  memo // families by user agent
+	classes memo // action classes by method and route, or by operation
+	lower   []byte
 }
 
 // New returns a Normalizer with empty caches.
-func New() *Normalizer { return &Normalizer{agents: agentCache{seed: maphash.MakeSeed()}} }
+func New() *Normalizer { return &Normalizer{agents: newMemo(), classes: newMemo()} }
 
 // Normalize completes row. What it adds lives as long as the row's other values.
 func (n *Normalizer) Normalize(row *tokenwatch.Row) {
@@ -41,7 +41,7 @@ func (n *Normalizer) Normalize(row *tokenwatch.Row) {
 	n.routeAndAction(row)
 	if !row.Has(tokenwatch.ColAgentFamily) {
 		if ua := row.Text(tokenwatch.ColUserAgent); ua != nil {
-			row.SetString(tokenwatch.ColAgentFamily, n.agents.family(ua))
+			row.SetString(tokenwatch.ColAgentFamily, n.agents.get(nil, ua, func() string { return AgentFamily(ua) }))
 		}
 	}
 	outcome(row)
@@ -55,8 +55,7 @@ func (n *Normalizer) routeAndAction(row *tokenwatch.Row) {
 	provided := row.Has(tokenwatch.ColAction)
 	method := row.Text(tokenwatch.ColMethod)
 	if path := row.Text(tokenwatch.ColPath); path != nil && !row.Has(tokenwatch.ColRoute) {
-		n.route = AppendRoute(n.route[:0], path)
-		row.SetText(tokenwatch.ColRoute, row.Build(func(b []byte) []byte { return append(b, n.route...) }))
+		row.SetText(tokenwatch.ColRoute, row.Build(func(b []byte) []byte { return AppendRoute(b, path) }))
 	}
 	route := row.Text(tokenwatch.ColRoute)
 	if !provided && method != nil && route != nil {
@@ -74,13 +73,14 @@ func (n *Normalizer) routeAndAction(row *tokenwatch.Row) {
 	}
 	class := ""
 	switch {
-	case provided && route == nil:
-		class = n.operationClass(row.Text(tokenwatch.ColAction))
-	case method != nil:
-		n.lower = appendLower(n.lower[:0], route)
-		class = requestClass(method, n.lower)
+	case method != nil && !(provided && route == nil):
+		class = n.classes.get(method, route, func() string {
+			n.lower = appendLower(n.lower[:0], route)
+			return requestClass(method, n.lower)
+		})
 	case provided:
-		class = n.operationClass(row.Text(tokenwatch.ColAction))
+		action := row.Text(tokenwatch.ColAction)
+		class = n.classes.get(nil, action, func() string { return n.operationClass(action) })
 	}
 	if class != "" {
 		row.SetString(tokenwatch.ColActionClass, class)

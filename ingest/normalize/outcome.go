@@ -96,16 +96,30 @@ func outcomeWord(b []byte) string {
 
 // addressKind says what sort of address a is, as far as the address itself tells.
 func addressKind(a netip.Addr) string {
+	if a.Is4() {
+		return quadKind(a.As4())
+	}
 	switch {
 	case a.IsLoopback():
 		return "loopback"
 	case a.IsLinkLocalUnicast() || a.IsLinkLocalMulticast():
 		return "link_local"
-	case a.IsPrivate() || a.IsUnspecified() || sharedSpace.Contains(a):
+	case a.IsPrivate() || a.IsUnspecified():
 		return "private"
 	}
 	return "public"
 }
 
-// sharedSpace is the carrier-grade NAT range of RFC 6598.
-var sharedSpace = netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10)
+// quadKind is addressKind of an IPv4 address.
+func quadKind(a [4]byte) string {
+	switch {
+	case a[0] == 127:
+		return "loopback"
+	case a[0] == 169 && a[1] == 254, a[0] == 224 && a[1] == 0 && a[2] == 0:
+		return "link_local"
+	case a[0] == 10, a[0] == 172 && a[1]&0xf0 == 16, a[0] == 192 && a[1] == 168, a == [4]byte{},
+		a[0] == 100 && a[1]&0xc0 == 64: // carrier-grade NAT, RFC 6598
+		return "private"
+	}
+	return "public"
+}

@@ -26,7 +26,12 @@ const (
 // A version (v1, v2beta1) and words stay, and so does a file's extension behind
 // an id: {id}.jpg. The result is at most 256 bytes and 16 segments long.
 func AppendRoute(dst, path []byte) []byte {
-	path = before(path, '?', '#')
+	if i := bytes.IndexByte(path, '?'); i >= 0 {
+		path = path[:i]
+	}
+	if i := bytes.IndexByte(path, '#'); i >= 0 {
+		path = path[:i]
+	}
 	if len(path) > 0 && path[0] != '/' {
 		if i := bytes.Index(path, []byte("://")); i >= 0 && i < 12 {
 			path = path[i+3:]
@@ -60,64 +65,22 @@ func AppendRoute(dst, path []byte) []byte {
 	return dst
 }
 
-// before returns b up to the first x or y. For a few bytes a plain loop beats
-// bytes.IndexAny.
-func before(b []byte, x, y byte) []byte {
-	for i, c := range b {
-		if c == x || c == y {
-			return b[:i]
-		}
-	}
-	return b
-}
-
-// traits are what a route rule looks at.
-type traits struct {
-	digits, upper, lower, hexLetters, other int
-	strange, percent, at                    bool
-	dash, under                             int // last place, -1 if none
-}
-
-func look(seg []byte) traits {
-	t := traits{dash: -1, under: -1}
-	for i, c := range seg {
-		switch {
-		case c >= '0' && c <= '9':
-			t.digits++
-		case c >= 'a' && c <= 'z':
-			t.lower++
-			if c <= 'f' {
-				t.hexLetters++
-			}
-		case c >= 'A' && c <= 'Z':
-			t.upper++
-			if c <= 'F' {
-				t.hexLetters++
-			}
-		case c == '-':
-			t.dash = i
-			t.other++
-		case c == '_':
-			t.under = i
-			t.other++
-		case c == '%':
-			t.percent = true
-		case c == '@':
-			t.at = true
-		case c >= 0x80, c < 0x20, c == 0x7f, c == '"', c == '\'', c == '<', c == '>', c == '\\', c == '(', c == ' ':
-			t.strange = true
-		default:
-			t.other++
-		}
-	}
-	return t
-}
-
 func appendSegment(dst, seg []byte) []byte {
-	t := look(seg)
-	if t.lower == len(seg) && len(seg) <= maxWordLength { // the common case
-		return append(dst, seg...)
+	if len(seg) <= maxWordLength { // the common cases
+		n := tally(seg)
+		switch {
+		case n/oneLower%256 == uint64(len(seg)), n&^plainOnes == 0 && isVersion(seg):
+			return append(dst, seg...)
+		case n == uint64(len(seg))*oneDigit && !isDate(seg):
+			return append(dst, "{id}"...)
+		}
+		return appendOther(dst, seg, traitsOf(n, seg))
 	}
+	return appendOther(dst, seg, look(seg))
+}
+
+// appendOther appends a segment that is neither word nor version nor number.
+func appendOther(dst, seg []byte, t traits) []byte {
 	if t.at {
 		return append(dst, "{email}"...)
 	}
@@ -182,7 +145,7 @@ func isID(s []byte, t traits) bool {
 	}
 	changes := 0 // between letters and digits, and between cases
 	for i := 1; i < len(s); i++ {
-		if class(s[i]) != class(s[i-1]) {
+		if (counts[s[i]]^counts[s[i-1]])&(oneDigit|oneLower|oneUpper) != 0 {
 			changes++
 		}
 	}
@@ -197,18 +160,6 @@ func isID(s []byte, t traits) bool {
 		return true // A10293, INV20931
 	}
 	return false
-}
-
-func class(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return 0
-	case c >= 'a' && c <= 'z':
-		return 1
-	case c >= 'A' && c <= 'Z':
-		return 2
-	}
-	return 3
 }
 
 // isVersion knows v1, v1.2, v2beta1.

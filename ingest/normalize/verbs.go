@@ -219,6 +219,17 @@ func requestClass(method, route []byte) string {
 	return ""
 }
 
+// before returns b up to the first x or y. For a few bytes a plain loop beats
+// bytes.IndexAny.
+func before(b []byte, x, y byte) []byte {
+	for i, c := range b {
+		if c == x || c == y {
+			return b[:i]
+		}
+	}
+	return b
+}
+
 // endsInCollection tells whether the last segment is a plural word below a
 // version or api segment: /v1/orders.
 func endsInCollection(route []byte) bool {

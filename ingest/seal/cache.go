@@ -8,46 +8,85 @@ import (
 )
 
 // idCache remembers the ids of recent credentials and names by two keyed 64-bit
-// hashes, never by the secret. It holds two generations: when the young one is
-// full it becomes the old one, and what is used of that moves back.
+// hashes, never by the secret. It is a table of sets, each of which holds the
+// latest first; it grows up to its limit as it fills.
 type idCache struct {
-	seeds      [2]maphash.Seed
-	limit      int
-	young, old map[[2]uint64]*entry
+	seeds [2]maphash.Seed
+	none  [2]uint64 // the hashes of no domain
+	sets  []idSet
+	used  int
+	most  int // sets
+}
+
+type idSet [4]idSlot
+
+type idSlot struct {
+	key [2]uint64
+	e   *entry
 }
 
 func newIDCache(limit int) idCache {
-	return idCache{
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		limit: limit,
-		young: make(map[[2]uint64]*entry),
+	c := idCache{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, most: 1}
+	for c.most*len(idSet{}) < limit {
+		c.most *= 2
 	}
+	c.sets = make([]idSet, min(c.most, 64))
+	for i, seed := range c.seeds {
+		c.none[i] = maphash.Bytes(seed, nil) * domainFactor
+	}
+	return c
 }
 
-func (c *idCache) key(domain, b []byte) [2]uint64 {
-	var k [2]uint64
+const domainFactor = 0x9e3779b97f4a7c15
+
+// key returns the hashes of a secret, or in a domain of a name.
+func (c *idCache) key(domain, b []byte) (k [2]uint64) {
+	d := c.none
 	for i, seed := range c.seeds {
-		k[i] = maphash.Bytes(seed, b) ^ maphash.Bytes(seed, domain)*0x9e3779b97f4a7c15
+		if len(domain) > 0 {
+			d[i] = maphash.Bytes(seed, domain) * domainFactor
+		}
+		k[i] = maphash.Bytes(seed, b) ^ d[i]
 	}
 	return k
 }
 
+func (c *idCache) set(k [2]uint64) *idSet { return &c.sets[k[0]&uint64(len(c.sets)-1)] }
+
 func (c *idCache) get(k [2]uint64) *entry {
-	if e := c.young[k]; e != nil {
-		return e
+	set := c.set(k)
+	for i := range set {
+		if slot := set[i]; slot.key == k && slot.e != nil {
+			copy(set[1:i+1], set[:i])
+			set[0] = slot
+			return slot.e
+		}
 	}
-	e := c.old[k]
-	if e != nil {
-		c.put(k, e)
-	}
-	return e
+	return nil
 }
 
 func (c *idCache) put(k [2]uint64, e *entry) {
-	if len(c.young) >= c.limit {
-		c.old, c.young = c.young, make(map[[2]uint64]*entry, c.limit)
+	if len(c.sets) < c.most && c.used > 2*len(c.sets) { // half full
+		old := c.sets
+		c.sets, c.used = make([]idSet, 2*len(old)), 0
+		for i := range old {
+			for j := len(old[i]) - 1; j >= 0; j-- {
+				if slot := old[i][j]; slot.e != nil {
+					c.insert(slot)
+				}
+			}
+		}
 	}
-	c.young[k] = e
+	c.insert(idSlot{k, e})
+}
+
+func (c *idCache) insert(slot idSlot) {
+	set := c.set(slot.key)
+	if set[len(set)-1].e == nil {
+		c.used++
+	}
+	copy(set[1:], set[:])
+	set[0] = slot
 }
 
 // credential returns the entry of a normalised secret.
@@ -76,10 +115,10 @@ func (c *idCache) name(s *Sealer, n *tokenwatch.Name) *entry {
 
 // cleanCache remembers texts in which nothing was to be masked: user agents and
 // the like come again and again. A text is kept when it is seen the second time,
-// so that texts seen once cost no memory.
+// so that texts seen once cost no memory. Each has one of two slots.
 type cleanCache struct {
-	seed  maphash.Seed
-	slots []cleanSlot
+	seed maphash.Seed
+	sets [][2]cleanSlot
 }
 
 type cleanSlot struct {
@@ -89,40 +128,46 @@ type cleanSlot struct {
 }
 
 const (
-	cleanSlots   = 1 << 11
+	cleanSets    = 1 << 10
 	minRemember  = 24      // a shorter text is looked at faster than looked up
 	maxRemember  = 1 << 10 // bounds the cache to 2 MiB
 	freeTextSalt = 0x9e3779b97f4a7c15
 )
 
 func newCleanCache() cleanCache {
-	return cleanCache{maphash.MakeSeed(), make([]cleanSlot, cleanSlots)}
+	return cleanCache{maphash.MakeSeed(), make([][2]cleanSlot, cleanSets)}
 }
 
-func (c *cleanCache) slot(t []byte, free bool) (*cleanSlot, uint64) {
+// remembers tells whether a text is of a length that is remembered.
+func (c *cleanCache) remembers(t []byte) bool { return len(t) >= minRemember && len(t) <= maxRemember }
+
+func (c *cleanCache) hash(t []byte, free bool) uint64 {
 	h := maphash.Bytes(c.seed, t)
 	if free {
 		h ^= freeTextSalt
 	}
-	return &c.slots[h%cleanSlots], h
+	return h
 }
 
-func (c *cleanCache) get(t []byte, free bool) (survey, bool) {
-	if len(t) < minRemember || len(t) > maxRemember {
-		return 0, false
+// get returns what is remembered of the text with hash h.
+func (c *cleanCache) get(t []byte, h uint64) (survey, bool) {
+	set := &c.sets[h%cleanSets]
+	for i := range set {
+		if slot := &set[i]; slot.hash == h && bytes.Equal(slot.text, t) {
+			return slot.has, true
+		}
 	}
-	slot, h := c.slot(t, free)
-	if slot.hash != h || !bytes.Equal(slot.text, t) {
-		return 0, false
-	}
-	return slot.has, true
+	return 0, false
 }
 
-func (c *cleanCache) put(t []byte, free bool, has survey) {
-	if len(t) < minRemember || len(t) > maxRemember {
-		return
+// put remembers a text, or that it was seen once: in the place of what else came
+// last, so that of three that want two slots one stays.
+func (c *cleanCache) put(t []byte, h uint64, has survey) {
+	set := &c.sets[h%cleanSets]
+	slot := &set[1]
+	if set[0].hash == h || len(set[0].text) == 0 {
+		slot = &set[0]
 	}
-	slot, h := c.slot(t, free)
 	if slot.hash != h {
 		slot.hash, slot.text = h, slot.text[:0]
 		return

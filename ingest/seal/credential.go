@@ -40,7 +40,7 @@ func (s *Sealer) open(raw []byte, carrier string) credential {
 
 func (s *Sealer) openPlain(t []byte, carrier string) credential {
 	c := credential{given: t, secret: t}
-	if n := bytes.IndexAny(t, " +"); n > 0 && n <= 16 {
+	if n := firstBlank(t); n > 0 {
 		switch scheme := t[:n]; {
 		case schemeOf(scheme) != "":
 			c.scheme = schemeOf(scheme)
@@ -97,7 +97,35 @@ func (s *Sealer) basic(b []byte) (user, password []byte, ok bool) {
 	return bytes.Cut(decoded, []byte(":"))
 }
 
-func trim(t []byte) []byte { return bytes.Trim(t, " \t\r\n\"'`") }
+// firstBlank returns where the first blank or plus is among the bytes that a
+// scheme and it may take, -1 if there is none.
+func firstBlank(t []byte) int {
+	for i, c := range t[:min(len(t), 17)] {
+		if c == ' ' || c == '+' {
+			return i
+		}
+	}
+	return -1
+}
+
+// trim takes blanks and quotes off both ends.
+func trim(t []byte) []byte {
+	for len(t) > 0 && surrounds(t[0]) {
+		t = t[1:]
+	}
+	for len(t) > 0 && surrounds(t[len(t)-1]) {
+		t = t[:len(t)-1]
+	}
+	return t
+}
+
+func surrounds(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', '"', '\'', '`':
+		return true
+	}
+	return false
+}
 
 // isBlotted tells whether a source has put stars where the credential was.
 func isBlotted(b []byte) bool {
@@ -154,21 +182,32 @@ func (s *Sealer) FullHashID(sum [sha256.Size]byte) tokenwatch.TokenID {
 
 // entry is what is remembered of a credential or name.
 type entry struct {
-	id      tokenwatch.TokenID
+	id    tokenwatch.TokenID
+	epoch uint64 // batch in which the aliases were last named, as names of owner
+	owner tokenwatch.TokenID
+
 	kind    string             // token kind, if the form tells
 	aliases []tokenwatch.Alias // names that follow from the secret or are the name
 	issuer  string             // of a JWT
 	subject string             // of a JWT
 	secret  bool               // a name that is a secret: it is masked and not shown
 
-	epoch uint64 // batch in which the aliases were last named, as names of owner
-	owner tokenwatch.TokenID
+	hashes [2]tokenwatch.Alias // memory of the first aliases of a credential
 }
 
 // newCredential makes the entry of a secret that was not remembered.
 func (s *Sealer) newCredential(secret []byte) *entry {
 	sum := sha256.Sum256(secret)
-	e := &entry{id: s.FullHashID(sum), aliases: hashAliases(sum[:])}
+	e := &entry{}
+	// Entries are many and used once in a while: what is of use together lies together.
+	e.hashes = [2]tokenwatch.Alias(hashAliases(sum[:]))
+	id := s.FullHashID(sum)
+	text := string(id) + e.hashes[1].Value
+	e.id = tokenwatch.TokenID(text[:len(id)])
+	for i := range e.hashes {
+		e.hashes[i].Value = text[len(id):][:len(e.hashes[i].Value)]
+	}
+	e.aliases = e.hashes[:]
 	if f := formatOf(secret); f != nil {
 		e.kind = f.kind
 	}

@@ -100,6 +100,16 @@ var formatsBy = func() (t [256][]*format) {
 	return t
 }()
 
+// formatHeads tells for the first byte of formats which second bytes they have,
+// as a bit for the lower five bits of it.
+var formatHeads = func() (t [256]uint32) {
+	for i := range formats {
+		p := formats[i].prefix
+		t[p[0]] |= 1 << (p[1] & 31)
+	}
+	return t
+}()
+
 // inSet tells which bytes belong to a set.
 var inSet = func() (t [256]uint8) {
 	for c := range 256 {

@@ -6,107 +6,24 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 )
 
-// search does steps 3 and 4 for field i.
-func (s *Sealer) search(i int) {
-	f := &s.fields[i]
-	whole := f.named != nil && f.named.admits(f.text)
-	if !whole {
-		if has, ok := s.clean.get(f.text, f.free); ok {
-			f.has = has
-			return
-		}
-	}
-	f.has = look(f.text)
-	s.views[0].b = f.text
-	if whole {
-		if s.found(i, &s.views[0], 0, len(f.text)) {
-			return
-		}
-	}
-	looks := f.free
-	if f.has&suspicious != 0 {
-		looks = looks && (f.attr < 0 || f.key || !idName(s.attrKey(i)))
-		n := len(s.spans)
-		s.inspect(i, 0, looks, true)
-		if len(s.spans) > n {
-			return
-		}
-	}
-	if looks == f.free {
-		s.clean.put(f.text, f.free, f.has)
-	}
-}
-
-// attrKey returns the key that goes with the attr value in field i: the field before.
-func (s *Sealer) attrKey(i int) []byte { return s.fields[i-1].text }
-
-// inspect looks closely at a view of field i and at the views below it.
-func (s *Sealer) inspect(i, depth int, looks, coded bool) {
-	v := &s.views[depth]
-	s.known(i, v)
-	if looks {
-		s.looking(i, v)
-	}
-	if depth < maxEscapes && s.views[depth+1].unescape(v) && look(s.views[depth+1].b)&suspicious != 0 {
-		s.inspect(i, depth+1, looks, coded)
-	}
-	if coded {
-		s.eachCoded(depth, func(child int) {
-			if s.spend(i, len(s.views[child].b)) && look(s.views[child].b)&suspicious != 0 {
-				s.inspect(i, child, false, false)
-			}
-		})
-	}
-}
-
-// spend counts work done on the record. When there is too much of it, which
-// only a text made for that brings about, field i is masked as a whole.
-func (s *Sealer) spend(i, n int) bool {
-	s.work -= n
-	if s.work >= 0 {
-		return true
-	}
-	if !s.fields[i].masked {
-		s.fields[i].masked = true
-		s.spans = append(s.spans, span{i, 0, len(s.fields[i].text), rankWhole, ""})
-	}
-	return false
-}
-
-// mark notes that [lo, hi) of a view of field i is to be replaced.
-func (s *Sealer) mark(i int, v *view, lo, hi int, r rank, id string) {
-	if hi > lo {
-		lo, hi = v.origin(lo, hi)
-		s.spans = append(s.spans, span{i, lo, hi, r, id})
-	}
-}
-
-// found takes [lo, hi) of a view of field i for a credential, and tells
-// whether it is one.
-func (s *Sealer) found(i int, v *view, lo, hi int) bool {
-	raw := v.b[lo:hi]
-	if v.from != nil {
-		raw = s.keep(raw)
-	}
-	c := s.open(raw, "")
-	if len(c.secret) == 0 {
-		return false
-	}
-	e := s.ids.credential(s, c.secret)
-	s.mark(i, v, lo, hi, rankKnown, string(e.id))
-	s.needles.add(c.given, string(e.id))
-	s.needles.add(c.secret, string(e.id))
-	return true
-}
-
 // known finds known formats, and values named as secrets, in a view of field i.
 func (s *Sealer) known(i int, v *view) {
 	t := v.b
+	runEnd := 0 // of the run of what formats are made of that at is in
 	for at := 0; at < len(t); {
 		end := 0
 		switch c := t[at]; {
-		case formatsBy[c] != nil || classes[c]&isLower != 0:
-			end = s.format(i, v, at)
+		case kinds[c]&isHead != 0:
+			if runEnd <= at {
+				var dull bool
+				if runEnd, dull = runOn(t, at); dull && !s.plain {
+					end = runEnd
+					break
+				}
+			}
+			if s.plain || runEnd-at >= minRun {
+				end = s.format(i, v, at)
+			}
 		case c == '-' && bytes.HasPrefix(t[at:], pemBegin):
 			end = pem(t, at)
 			if end > 0 {
@@ -128,22 +45,41 @@ func (s *Sealer) known(i int, v *view) {
 	}
 }
 
+// runOn returns the end of the run of bytes that t[at] is in, of which all
+// formats are made. It is dull if it has no known format: none is shorter than
+// minRun, or made of lower hex digits only. Nothing else begins in a dull run.
+func runOn(t []byte, at int) (end int, dull bool) {
+	all := isLowHex
+	for end = at; end < len(t) && kinds[t[end]]&isRunOn != 0; end++ {
+		all &= kinds[t[end]]
+	}
+	return end, all != 0
+}
+
+// format finds a known format or an issued token that begins at t[at:], and
+// returns its end, 0 if there is none.
 func (s *Sealer) format(i int, v *view, at int) int {
-	for _, f := range formatsBy[v.b[at]] {
-		end, tried := f.match(v.b, at)
-		if !s.spend(i, tried) {
-			return 0
-		}
-		if end > 0 {
-			s.found(i, v, at, end)
-			return end
+	t := v.b
+	if s.plain || formatHeads[t[at]]>>(t[min(at+1, len(t)-1)]&31)&1 != 0 {
+		for _, f := range formatsBy[t[at]] {
+			end, tried := f.match(t, at)
+			if !s.spend(i, tried) {
+				return 0
+			}
+			if end > 0 {
+				s.found(i, v, at, end)
+				return end
+			}
 		}
 	}
-	if end := issued(v.b, at); end > 0 {
+	if at > 0 && classes[t[at-1]]&(isAlnum|isJoin) != 0 {
+		return 0
+	}
+	end := issued(t, at)
+	if end > 0 {
 		s.found(i, v, at, end)
-		return end
 	}
-	return 0
+	return end
 }
 
 var pemBegin = []byte("-----BEGIN ")
@@ -327,8 +263,23 @@ func (s *Sealer) looked(i int, v *view, lo, hi int) {
 // dense tells whether nearly nothing of a run with slashes is explained: it is
 // base64 and no path.
 func dense(run []byte) bool {
-	n := unexplained(run)
-	return n >= minRun && 10*n >= 7*len(run)
+	enough := max(minRun, (7*len(run)+9)/10)
+	return longParts(run) >= enough && unexplained(run) >= enough
+}
+
+// longParts counts the letters and digits that may be unexplained, cheaply.
+func longParts(run []byte) (n int) {
+	for start := 0; start < len(run); {
+		end := start
+		for end < len(run) && classes[run[end]]&isAlnum != 0 {
+			end++
+		}
+		if end-start >= minPart {
+			n += end - start
+		}
+		start = end + 1
+	}
+	return n
 }
 
 // exempt tells whether the run [lo, hi) of t is part of an ARN or an e-mail address.

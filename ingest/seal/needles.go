@@ -20,7 +20,7 @@ const minShared = 12
 type needles struct {
 	long  []needle
 	short []needle
-	grams [1 << 8]uint64
+	grams [1 << 6]uint64
 	dirty bool // grams has bits
 
 	derivedOnly bool // there is nothing to find outside of route and action
@@ -73,9 +73,14 @@ func (n *needles) index() {
 	for i := range n.long {
 		n.derivedOnly = n.derivedOnly && n.long[i].derived
 		b := n.long[i].b
-		for j := 0; j+4 <= len(b); j++ {
-			h := gramHash(gramAt(b, j))
-			n.grams[h>>6] |= 1 << (h & 63)
+		if len(b) < 4 {
+			continue
+		}
+		g := gramAt(b, 0)
+		n.addGram(g)
+		for _, c := range b[4:] {
+			g = g>>8 | uint32(c|0x20)<<24
+			n.addGram(g)
 		}
 	}
 	for i := range n.short {
@@ -91,7 +96,18 @@ func gramAt(b []byte, i int) uint32 {
 	return binary.LittleEndian.Uint32(b[i:]) | 0x20202020
 }
 
-func gramHash(g uint32) uint32 { return g * 0x9e3779b1 >> 18 }
+func (n *needles) addGram(g uint32) {
+	h := gramHash(g)
+	n.grams[h>>6] |= 1 << (h & 63)
+}
+
+// hasGram tells whether a long needle may have the gram g.
+func (n *needles) hasGram(g uint32) bool {
+	h := gramHash(g)
+	return n.grams[h>>6]>>(h&63)&1 != 0
+}
+
+func gramHash(g uint32) uint32 { return g * 0x9e3779b1 >> 20 }
 
 // shortForms returns base64 and hex of a short credential: of the three
 // alignments in base64, the characters that it alone determines.
@@ -117,6 +133,15 @@ func (s *Sealer) searchNeedles(i int) {
 		return
 	}
 	s.views[0].b = f.text
+	if len(s.needles.short) == 0 && !s.plain {
+		if len(f.text) < minShared {
+			return // a short escape is no part of a long needle
+		}
+		if f.has&(hasPercent|hasCoded) == 0 {
+			s.findLong(i, &s.views[0])
+			return
+		}
+	}
 	s.needlesIn(i, 0, f.has, true)
 }
 
@@ -128,32 +153,56 @@ func (s *Sealer) needlesIn(i, depth int, has survey, coded bool) {
 		return
 	}
 	if has&hasPercent != 0 && depth < maxEscapes && s.views[depth+1].unescape(v) {
-		s.needlesIn(i, depth+1, look(s.views[depth+1].b), coded)
+		s.needlesIn(i, depth+1, s.survey(s.views[depth+1].b), coded)
 	}
-	if coded && has&(hasBase64|hasRun) != 0 {
-		s.eachCoded(depth, func(child int) {
-			if !s.spend(i, len(s.views[child].b)) {
-				return
+	if coded && has&hasCoded != 0 {
+		s.needlesCoded(i, depth, has&hasDeep != 0 || len(s.needles.short) > 0)
+	}
+}
+
+// needlesCoded searches what the runs of s.views[depth] decode to; unless it
+// is to read all, only what may share a part with a needle as it stands.
+func (s *Sealer) needlesCoded(i, depth int, all bool) {
+	var at scan
+	t := s.views[depth].b
+	if depth == 0 && !all && s.fields[i].has&isHexID != 0 {
+		whole := run{0, len(t), true}
+		if !s.needles.mayShare(t, whole, 0) && !s.needles.mayShare(t, whole, 1) {
+			return
+		}
+	}
+	for {
+		r, ok := nextRun(t, &at)
+		if !ok {
+			return
+		}
+		for k := range r.shifts() {
+			if !all && !s.needles.mayShare(t, r, k) {
+				continue
 			}
-			s.findLong(i, &s.views[child])
-			s.findShort(i, &s.views[child], true)
-			if bytes.IndexByte(s.views[child].b, '%') >= 0 && s.views[child+1].unescape(&s.views[child]) {
-				s.findLong(i, &s.views[child+1])
-				s.findShort(i, &s.views[child+1], true)
+			v := s.decode(depth, r, k)
+			if !s.spend(i, len(v.b)) {
+				continue
 			}
-		})
+			s.findLong(i, v)
+			s.findShort(i, v, true)
+			if below := &s.views[depth+2]; bytes.IndexByte(v.b, '%') >= 0 && below.unescape(v) {
+				s.findLong(i, below)
+				s.findShort(i, below, true)
+			}
+		}
 	}
 }
 
 // findLong marks what a view of field i shares with long needles.
 func (s *Sealer) findLong(i int, v *view) {
 	t := v.b
-	if len(s.needles.long) == 0 {
+	if len(s.needles.long) == 0 || len(t) < minShared {
 		return
 	}
 	for at := 0; at+4 <= len(t); at += 8 {
 		g := gramAt(t, at)
-		if h := gramHash(g); s.needles.grams[h>>6]>>(h&63)&1 == 0 {
+		if !s.needles.hasGram(g) {
 			continue
 		}
 		// Of all that is shared around this place the longest counts.

@@ -9,7 +9,7 @@ import (
 // Config says how a source is sealed. The zero value works.
 type Config struct {
 	DropAttrs bool // keep the schema's columns only
-	Cache     int  // how many credentials to remember the ids of; 0 is 8192
+	Cache     int  // how many credentials to remember the ids of; 0 is 16384
 }
 
 // Sealer seals the rows of one tenant. It belongs to one goroutine.
@@ -24,7 +24,8 @@ type Sealer struct {
 	views   [maxViews]view
 	arena   []byte // copies that live as long as the row
 	needles needles
-	work    int // steps that the record may still cost
+	work    int  // steps that the record may still cost
+	plain   bool // takes no short cut; for tests, which compare the two ways
 
 	builder *tokenwatch.Builder // the one filled last, and the rows it then had
 	rows    int
@@ -35,7 +36,7 @@ type Sealer struct {
 // New returns a sealer of a tenant's rows.
 func New(keys Keys, tenant string, cfg Config) *Sealer {
 	if cfg.Cache <= 0 {
-		cfg.Cache = 8192
+		cfg.Cache = 16384
 	}
 	return &Sealer{
 		cfg:    cfg,
@@ -67,16 +68,23 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	for i := range s.fields {
 		s.work += 64 * len(s.fields[i].text)
 	}
+	odd := survey(0)
 	for i := range s.fields {
 		s.search(i)
+		odd |= s.fields[i].has & hasOdd
 	}
 	if !s.needles.empty() {
 		s.needles.index()
+		if len(s.needles.short) > 0 && !s.plain {
+			s.collectShort(row)
+		}
 		for i := range s.fields {
 			s.searchNeedles(i)
 		}
 	}
-	s.rewrite(row)
+	if len(s.spans) > 0 || odd != 0 || s.plain {
+		s.rewrite(row)
+	}
 	row.Credentials = row.Credentials[:0]
 	b.Append(row)
 	s.rows = b.Rows()
@@ -104,14 +112,15 @@ func (s *Sealer) keep(b []byte) []byte {
 
 // field is one text of the row.
 type field struct {
-	text   []byte
-	attr   int32 // place in row.Attrs; -1 if it is a column
-	col    tokenwatch.Col
-	key    bool      // the attr's key, not its value
-	free   bool      // runs that look like secrets are masked (step 4)
-	named  *nameRule // the attr's key names a secret
-	has    survey
-	masked bool // as a whole
+	text    []byte
+	attr    int32 // place in row.Attrs; -1 if it is a column
+	col     tokenwatch.Col
+	key     bool      // the attr's key, not its value
+	free    bool      // runs that look like secrets are masked (step 4)
+	repeats bool      // the same text may well come again
+	named   *nameRule // the attr's key names a secret
+	has     survey
+	masked  bool // as a whole
 }
 
 // freeColumns hold text that a client wrote. In all other columns, vocabulary
@@ -130,19 +139,46 @@ var textColumns = func() (cols []tokenwatch.Col) {
 	return cols
 }()
 
-// collect lists the row's texts.
+// repeating are the columns of few distinct texts.
+var repeating = func() (set uint64) {
+	for _, c := range textColumns {
+		if c.Kind() == tokenwatch.KindText {
+			set |= 1 << c
+		}
+	}
+	return set
+}()
+
+// collect lists the row's texts, but for columns so short and plain that only a
+// short needle can be in them.
 func (s *Sealer) collect(row *tokenwatch.Row) {
 	for _, c := range textColumns {
-		if t := row.Text(c); t != nil {
-			s.fields = append(s.fields, field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0})
+		if t := row.Text(c); t != nil && (s.plain || !isShort(t)) {
+			s.fields = append(s.fields, column(c, t))
 		}
 	}
 	for i, a := range row.Attrs {
 		s.fields = append(s.fields,
-			field{text: a.Key, attr: int32(i), key: true, free: true},
-			field{text: a.Value, attr: int32(i), free: true, named: secretName(a.Key)})
+			field{text: a.Key, attr: int32(i), key: true, free: true, repeats: true},
+			field{text: a.Value, attr: int32(i), free: true, repeats: true, named: secretName(a.Key)})
 	}
 }
+
+// collectShort lists the columns that collect has left out.
+func (s *Sealer) collectShort(row *tokenwatch.Row) {
+	for _, c := range textColumns {
+		if t := row.Text(c); t != nil && isShort(t) {
+			s.fields = append(s.fields, column(c, t))
+		}
+	}
+}
+
+func column(c tokenwatch.Col, t []byte) field {
+	return field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0, repeats: repeating>>c&1 != 0}
+}
+
+// isShort tells whether nothing is to be found in t but a short needle.
+func isShort(t []byte) bool { return len(t) < minShared && isPlain(t) }
 
 // rewrite puts the replaced texts into the row.
 func (s *Sealer) rewrite(row *tokenwatch.Row) {

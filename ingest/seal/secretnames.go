@@ -75,14 +75,17 @@ func mayEndName(t []byte, i int) bool {
 	if t[i] == '=' || t[i] == ':' {
 		e = beforeQuotes(t, i)
 	}
-	if e < 2 {
-		return false
-	}
-	a, b := t[e-2]|0x20-'a', t[e-1]|0x20-'a'
+	return e >= 2 && endsName(t[e-2], t[e-1], t[i])
+}
+
+// endsName tells whether the name of a secret, or a scheme, may end in the
+// letters a and b before the separator sep.
+func endsName(a, b, sep byte) bool {
+	a, b = a|0x20-'a', b|0x20-'a'
 	if a >= 26 || b >= 26 {
 		return false
 	}
-	if t[i] == '=' || t[i] == ':' {
+	if sep == '=' || sep == ':' {
 		return nameEndings[a]>>b&1 != 0
 	}
 	return schemeEndings[a]>>b&1 != 0

@@ -14,6 +14,9 @@ const (
 	hasBase64                       // a run of base64 long enough for part of a credential
 	hasOdd                          // control or non-ASCII bytes
 	hasSeparator                    // ':' followed by "//"
+	hasCoded                        // a run that eachRun gives, see decodable
+	hasDeep                         // one that decodes to what must be looked at closely
+	isHexID                         // nothing but lower hex digits, too few for a known format in hex
 
 	suspicious = hasRun | hasMixed | hasName | hasUser | hasEscape
 )
@@ -62,6 +65,14 @@ var classes = func() (t [256]uint8) {
 
 // look surveys a text.
 func look(t []byte) survey {
+	if isPlain(t) {
+		return 0
+	}
+	return lookAt(t)
+}
+
+// lookAt is look for all sorts of texts.
+func lookAt(t []byte) survey {
 	var has survey
 	var narrow, wide uint8 // classes seen in the runs
 	start, startWide := 0, 0
@@ -125,6 +136,63 @@ func lookWide(n int, seen uint8) (has survey) {
 	}
 	if n >= minMixed && seen&isAlnum == isAlnum {
 		has |= hasMixed
+	}
+	return has
+}
+
+// isPlain tells, faster than look, whether look finds nothing in a text of the
+// common sort: without upper case, or short.
+func isPlain(t []byte) bool {
+	var seen uint8
+	for _, c := range t {
+		seen |= classes[c]
+	}
+	if seen&(isNaming|isEscape|isOdd) != 0 {
+		return false
+	}
+	if len(t) < minCoded || seen&(isUpper|isDigit) == 0 {
+		return true
+	}
+	if seen&isUpper != 0 {
+		return false
+	}
+	// A run of minCoded bytes has one at a multiple of that, less one.
+	for at := minCoded - 1; at < len(t); at += minCoded {
+		lo, hi := at, at
+		for hi < len(t) && classes[t[hi]]&isWord != 0 {
+			hi++
+		}
+		for lo > 0 && hi > at && classes[t[lo-1]]&isWord != 0 {
+			lo--
+		}
+		if hi-lo >= minCoded {
+			return false
+		}
+	}
+	return true
+}
+
+// hexID surveys a text that is an id in hex; it returns 0 for others.
+func hexID(t []byte) (has survey) {
+	n := len(t)
+	if n < 2*minShared || n >= 2*minRun || (kinds[t[0]]&kinds[t[n/2]]&kinds[t[n-1]])&isLowHex == 0 {
+		return 0
+	}
+	all, signs, seen := isLowHex, uint8(0), uint8(0)
+	d := byte(0)
+	for _, c := range t {
+		e := hexDigits[c]
+		all &= kinds[c]
+		seen |= classes[c]
+		signs |= kinds[d<<4|e]
+		d = e
+	}
+	if all == 0 || seen&isDigit == 0 {
+		return 0
+	}
+	has = isHexID | hasRun | hasBase64 | hasCoded
+	if signs&(isSign|isOpener) != 0 && hexSpeaks(t) {
+		has |= hasDeep
 	}
 	return has
 }

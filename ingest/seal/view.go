@@ -166,53 +166,6 @@ func (v *view) unbase64(from *view, lo, hi int) {
 func (v *view) unhex(from *view, lo, hi int) {
 	v.begin(from, inHex, lo)
 	for i := lo; i+2 <= hi; i += 2 {
-		r, _ := hexValue(from.b, i, 2)
-		v.b = append(v.b, byte(r))
-	}
-}
-
-// eachCoded calls f with a view of each decoding of the runs in s.views[depth]
-// that could be base64 or hex, made in s.views[depth+1].
-func (s *Sealer) eachCoded(depth int, f func(child int)) {
-	from, child := &s.views[depth], &s.views[depth+1]
-	t := from.b
-	for lo := 0; lo < len(t); {
-		hi := lo
-		var seen uint8
-		hexLo := lo               // of the run of hex digits that ends here
-		other, piece := false, lo // of the run between slashes that ends here
-		likely := false
-		for ; hi < len(t) && base64Values[t[hi]] != 0xff; hi++ {
-			seen |= classes[t[hi]]
-			if classes[t[hi]]&isSlash != 0 {
-				piece = hi + 1
-			}
-			likely = likely || hi-piece >= minCoded-1
-			if inSet[t[hi]]&(1<<hex) == 0 {
-				other = other || classes[t[hi]]&isJoin == 0
-				s.unhexed(depth, hexLo, hi, f)
-				hexLo = hi + 1
-			}
-		}
-		s.unhexed(depth, hexLo, hi, f)
-		// Nothing but hex digits of one case is no base64, nor is a UUID.
-		if hi-lo >= minCoded && (seen&isUpper != 0 || (other && likely && seen&isDigit != 0)) {
-			for k := range 4 {
-				child.unbase64(from, lo+k, hi)
-				f(depth + 1)
-			}
-		}
-		lo = hi + 1
-	}
-}
-
-// unhexed calls f with both readings of a run of hex digits, if it is long enough.
-func (s *Sealer) unhexed(depth, lo, hi int, f func(child int)) {
-	if hi-lo < 2*minShared {
-		return
-	}
-	for k := range 2 {
-		s.views[depth+1].unhex(&s.views[depth], lo+k, hi)
-		f(depth + 1)
+		v.b = append(v.b, hexDigits[from.b[i]]<<4|hexDigits[from.b[i+1]])
 	}
 }

@@ -1,0 +1,121 @@
+package seal
+
+// decodable surveys what the runs of a text decode to.
+func decodable(t []byte) (has survey) {
+	var at scan
+	for {
+		r, ok := nextRun(t, &at)
+		if !ok {
+			return has
+		}
+		has |= hasCoded
+		if r.hex && hexSpeaks(t[r.lo:r.hi]) || !r.hex && base64Speaks(t[r.lo:r.hi]) {
+			return has | hasDeep
+		}
+	}
+}
+
+// A listener follows decoded bytes and tells whether there may be something
+// known in them, or an escape: a run of minRun bytes that a known format is made
+// of, a sign that may end the name of a secret, "://", or an escape. Where it
+// hears none of these, inspect finds nothing, nor does unescape. Of random ids it
+// takes one in fifty for text (TestDecodable).
+type listener struct {
+	last uint32 // the bytes before, the latest lowest
+	run  int
+	kind uint8 // of the latest
+}
+
+func (l *listener) hears(c byte) bool {
+	k := kinds[c]
+	l.run = (l.run + 1) & -int(k/isRunOn&1)
+	if (k&isSign|l.kind&isOpener) != 0 && announced(l.last, c) {
+		return true
+	}
+	l.last, l.kind = l.last<<8|uint32(c), k
+	return l.run >= minRun
+}
+
+// announced tells whether c after the bytes of last is the sign of something.
+func announced(last uint32, c byte) bool {
+	a, b := byte(last>>8), byte(last)
+	switch b {
+	case '%':
+		if inSet[c]&(1<<hex) != 0 || c == 'u' {
+			return true
+		}
+	case '\\':
+		switch c {
+		case 'u', 'x', '/', '"', '\\', '\'', 'n', 't', 'r':
+			return true
+		}
+	}
+	if classes[c]&isNaming == 0 {
+		return c == '/' && b == '/' && a == ':'
+	}
+	if c == '=' || c == ':' {
+		switch b {
+		case '"', '\'', '\\', ' ', ']':
+			return true // what stands before these decides
+		}
+	}
+	return endsName(a, b, c)
+}
+
+// hexSpeaks tells whether a listener hears something in either reading of hex.
+// Ids in hex are common, so those too short for a known format are gone through
+// once for both readings, and what stands before a sign is asked only there.
+func hexSpeaks(t []byte) bool {
+	if len(t) >= 2*minRun {
+		return hexHeard(t, 0) || hexHeard(t, 1)
+	}
+	d := hexDigits[t[0]]
+	for i := 1; i < len(t); i++ {
+		e := hexDigits[t[i]]
+		if kinds[d<<4|e]&(isSign|isOpener) != 0 {
+			if from := max(i-5, (i-1)&1); hexHeard(t[from:min(i+3, len(t))], 0) {
+				return true
+			}
+		}
+		d = e
+	}
+	return false
+}
+
+// hexHeard is hexSpeaks of the reading that begins at t[k].
+func hexHeard(t []byte, k int) bool {
+	var l listener
+	for i := k; i+2 <= len(t); i += 2 {
+		if l.hears(hexDigits[t[i]]<<4 | hexDigits[t[i+1]]) {
+			return true
+		}
+	}
+	return false
+}
+
+// base64Speaks is hexSpeaks for the four readings of base64. They are gone
+// through together: the latest four characters are three bytes of one reading,
+// and above them are the bytes before in the same reading.
+func base64Speaks(t []byte) bool {
+	var acc uint64
+	var ascii [4]int // how many quads of a reading in a row were ASCII
+	for i := range len(t) + 3 {
+		acc <<= 6
+		if i < len(t) { // else zeros complete the last bytes
+			acc |= uint64(base64Values[t[i]])
+		}
+		a, b, c := byte(acc>>16), byte(acc>>8), byte(acc)
+		if (kinds[a]|kinds[b]|kinds[c])&(isSign|isOpener)|kinds[byte(acc>>24)]&isOpener != 0 &&
+			(announced(uint32(acc>>24), a) || announced(uint32(acc>>16), b) || announced(uint32(acc>>8), c)) {
+			return true
+		}
+		// minRun bytes hold a fourth as many whole quads.
+		n := &ascii[i&3]
+		if *n++; acc&0x808080 != 0 {
+			*n = 0
+		} else if *n >= minRun/4 && i >= 3 {
+			return true
+		}
+	}
+	return false
+}
