@@ -280,3 +280,10 @@ func (b *Batch) WithIngestTime(t time.Time) *Batch {
 	c.columns[ColIngestTime] = Vector{Ints: times}
 	return &c
 }
+
+// WithNames returns the batch with other namings. The rest is shared.
+func (b *Batch) WithNames(names []Naming) *Batch {
+	c := *b
+	c.names = names
+	return &c
+}

@@ -173,6 +173,10 @@ func (s *shard) score() error {
 	for _, e := range s.touched {
 		slices.SortFunc(e.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 		for _, t := range e.touched {
+			if !t.Grown {
+				continue
+			}
+			t.Grown = false
 			at, _ := e.find(t.Hour)
 			c := s.judge(e, at)
 			if finding.Score(c.Sum) < s.threshold {

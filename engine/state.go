@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -147,7 +148,7 @@ func (t *tenant) records(out *[]storage.Record) {
 		})})
 		t.dirty = false
 	}
-	for token := range t.renamed {
+	for _, token := range slices.Sorted(maps.Keys(t.renamed)) {
 		key := appendPart(appendPart([]byte{recNames}, t.name), string(token))
 		*out = append(*out, storage.Record{Key: key, Value: encode(t.names[token])})
 	}
@@ -178,8 +179,8 @@ func (s *shard) records(out *[]storage.Record) {
 		}
 	}
 	s.changed = s.changed[:0]
-	for hour, entities := range s.open {
-		for _, e := range entities {
+	for _, hour := range slices.Sorted(maps.Keys(s.open)) {
+		for _, e := range s.open[hour] {
 			at, _ := e.find(hour)
 			e.windows[at].Stored = true
 			*out = append(*out, storage.Record{Key: []byte(windowKey(s.name, e.Entity, hour)), Value: encode(e.windows[at])})

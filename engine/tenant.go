@@ -78,12 +78,7 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
 			return err
 		}
-		for i := range deltas {
-			for k := range t.epoch.Kinds {
-				t.epoch.Kinds[k].Add(&deltas[i].Kinds[k])
-			}
-		}
-		t.epoch.Hour = hour
+		t.epoch.Settle(hour, deltas)
 		t.dirty = true
 	}
 	t.settled = max(t.settled, end)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +60,9 @@ type Submission struct {
 // queue, and the next commit takes what has come by then. So a lone request
 // waits for nobody, and many share one sync.
 type Batcher struct {
-	sink Sink
-	c    BatcherConfig
+	sink  Sink
+	c     BatcherConfig
+	named named // of the goroutine of Run
 
 	mu       sync.Mutex
 	queue    []*waiting
@@ -83,7 +85,7 @@ type result struct {
 
 // NewBatcher returns a Batcher that commits to sink once Run is called.
 func NewBatcher(sink Sink, c BatcherConfig) *Batcher {
-	return &Batcher{sink: sink, c: c.withDefaults(), wake: make(chan struct{}, 1)}
+	return &Batcher{sink: sink, c: c.withDefaults(), named: named{}, wake: make(chan struct{}, 1)}
 }
 
 // Submit queues a request and returns its receipt when it is durable. When the
@@ -191,6 +193,7 @@ func (b *Batcher) commit(ctx context.Context, group []*waiting) {
 		b.c.Metrics.Took(StageWait, start.Sub(w.since))
 	}
 	entries, order := gather(group)
+	entries = b.named.unwritten(entries)
 	receipts, err := b.sink.Append(ctx, entries...)
 	if err == nil && len(receipts) != len(order) {
 		err = fmt.Errorf("%d receipts for %d requests", len(receipts), len(order))
@@ -207,6 +210,9 @@ func (b *Batcher) commit(ctx context.Context, group []*waiting) {
 			w.done <- result{err: refusal}
 		}
 		return
+	}
+	if !slices.ContainsFunc(receipts, func(r tokenwatch.Receipt) bool { return r.Conflict }) {
+		b.named.wrote(entries)
 	}
 	b.c.Metrics.Committed(len(group))
 	for i, w := range order {

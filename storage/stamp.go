@@ -22,10 +22,12 @@ const DefaultIDMemory = 1 << 20
 // and duplicate flags, in the order of the log. It is a function of the
 // sequence of its calls: no clock, no randomness. One goroutine owns it.
 //
-// An event id is known by the 128-bit hash of source and request_id. It is
-// remembered while the tenant's greatest event time is less than the lateness
-// past what it was when the id was first seen: so a repeat that is not late is
-// always recognised, within the bound of ids.
+// A repeat is an event with the request_id and the content of another, see
+// content.go. The request_id alone does not do: clients may choose it, and the
+// events of a trace share it. An event's id here is the 128-bit hash of both. It is
+// remembered while the tenant's greatest event time is less than the lateness past
+// what it was when the id was first seen: so a repeat that is not late is always
+// recognised, within the bound of ids.
 type Stamper struct {
 	mark     Watermark
 	limit    int
@@ -112,29 +114,18 @@ func (s *Stamper) IDs() int { return s.known.count }
 // Overflow returns how many ids were forgotten early for want of room.
 func (s *Stamper) Overflow() uint64 { return s.overflow }
 
-// eachID calls f with each row that has a request id, and the id's hash.
+// eachID calls f with each row that has a request id, and the event's hash.
 func (s *Stamper) eachID(b *tokenwatch.Batch, f func(row int, id xxh3.Uint128)) {
-	ids, sources := b.Column(tokenwatch.ColRequestID), b.Column(tokenwatch.ColSource)
+	ids := b.Column(tokenwatch.ColRequestID)
 	if ids.Text.Offsets == nil {
 		return
 	}
-	seeds := make([]uint64, max(1, sources.Dict.Len()))
-	for i := range seeds {
-		name := ""
-		if sources.Dict.Len() > 0 {
-			name = sources.Dict.At(i)
-		}
-		seeds[i] = xxh3.HashString(name)
-	}
+	contents := hashContents(b)
 	for i := range b.Rows() {
 		if !ids.Valid.At(i) {
 			continue
 		}
-		seed := seeds[0]
-		if sources.Codes != nil {
-			seed = seeds[sources.Codes[i]]
-		}
-		id := xxh3.HashString128Seed(ids.Text.At(i), seed)
+		id := xxh3.HashString128Seed(ids.Text.At(i), contents[i])
 		if id == (xxh3.Uint128{}) {
 			id.Lo = 1
 		}

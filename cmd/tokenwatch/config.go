@@ -79,7 +79,7 @@ func defaultConfig() config {
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
-			Cache: 64 << 20, MemTable: 64 << 20, Ballast: 64 << 20,
+			Cache: 64 << 20, MemTable: 32 << 20, Ballast: 64 << 20,
 		},
 		Engine: engineConfig{Rate: 0.05},
 		Ingest: ingestConfig{

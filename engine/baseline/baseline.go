@@ -52,7 +52,6 @@ const (
 // changes for the peers. odd says that the window was anomalous: what was new in
 // it then counts a third, and becomes usual only if it keeps coming.
 func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
-	first := u.Last == 0
 	u.decay(w.Hour)
 	u.Last = w.Hour
 	concurrent := Concurrent(w)
@@ -68,6 +67,7 @@ func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
 	if w.Events == 0 {
 		return // the entity led none of the window's events: it did nothing of its own
 	}
+	first := u.Hours == 0
 	u.Hours += Unit
 	day := uint16(w.Hour / 24)
 	weight, step := uint8(perOrdinary), uint32(Unit)

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -49,11 +50,12 @@ func TestWeightHalvesInAMonth(t *testing.T) {
 
 func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 	var u Usual
-	var peers Peers
+	var epoch Epoch
 	for day := range uint64(MaxKnown + 100) {
-		var delta Peers
-		u.Learn(hourOf(int32(24*(day+1)), day+1, 1<<40), false, &delta)
-		peers.Add(&delta)
+		var delta Epoch
+		hour := int32(24 * (day + 1))
+		u.Learn(hourOf(hour, day+1, 1<<40), false, &delta.Kinds[tokenwatch.EntityToken])
+		epoch.Settle(hour, []Epoch{delta})
 	}
 	if n := len(u.Seen[feature.Action]); n != MaxKnown {
 		t.Errorf("%d values are known", n)
@@ -61,8 +63,24 @@ func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 	if u.Knows(feature.Action, 1) || !u.Knows(feature.Action, MaxKnown+100) || !u.Knows(feature.Action, 1<<40) {
 		t.Error("the wrong ones were forgotten")
 	}
-	if n := len(peers.Known[feature.Action]); n != MaxKnown {
+	if n := len(epoch.Kinds[tokenwatch.EntityToken].Known[feature.Action]); n != MaxKnown {
 		t.Errorf("the peers know %d values", n)
+	}
+}
+
+// TestFirstHourIsTheFirstOfItsOwn: an hour in which others led the events is not
+// an entity's first.
+func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
+	var u Usual
+	var delta Peers
+	u.Learn(&window.Window{Hour: 99}, false, &delta)
+	if delta.Entities != 0 {
+		t.Errorf("%d entities after an hour that was not its own", delta.Entities)
+	}
+	u.Learn(hourOf(100, 1, 2), false, &delta)
+	u.Learn(hourOf(101, 3), false, &delta)
+	if delta.Entities != 1 || delta.FirstNovel[feature.Action] != 2 {
+		t.Errorf("%d entities, %d values in first hours", delta.Entities, delta.FirstNovel[feature.Action])
 	}
 }
 
@@ -87,5 +105,35 @@ func TestOpenWindowsCountAsIfSettled(t *testing.T) {
 	}
 	if a.Learning() || !b.Learning() {
 		t.Error("learning until the first hour has settled")
+	}
+}
+
+// TestShardsDoNotMatterToTheEpoch: an epoch that is full keeps the same values
+// however the entities of an hour are shared out.
+func TestShardsDoNotMatterToTheEpoch(t *testing.T) {
+	const kind, axis = tokenwatch.EntityToken, feature.Action
+	settle := func(shards int) map[uint64]uint32 {
+		var epoch Epoch
+		for hour := range int32(3) {
+			deltas := make([]Epoch, shards)
+			for entity := range 20 {
+				p := &deltas[entity%shards].Kinds[kind]
+				for v := range uint64(5000) { // a quarter of them are the next entity's as well
+					p.note(axis, uint64(hour)*80_000+uint64(entity)*3750+v, 1)
+				}
+				for v := range uint64(100) {
+					p.note(axis, uint64(entity)*3750+v, -1)
+				}
+			}
+			epoch.Settle(hour, deltas)
+		}
+		return epoch.Kinds[kind].Known[axis]
+	}
+	one, four := settle(1), settle(4)
+	if len(one) == 0 || len(one) > MaxPeerValues {
+		t.Fatalf("%d values are kept", len(one))
+	}
+	if !maps.Equal(one, four) {
+		t.Errorf("one shard keeps %d values, four keep %d", len(one), len(four))
 	}
 }

@@ -6,12 +6,30 @@ import (
 )
 
 // Epoch is what all entities of a tenant taken together are like, as of the
-// last hour that settled. It is made of counts only, so that the order in which
-// entities settle within the hour does not matter.
+// last hour that settled. It is made of counts only, and what does not fit is
+// dropped once all of the hour's changes are in: so neither the order in which
+// entities settle within the hour matters, nor how shards share them out.
 type Epoch struct {
 	_     struct{} `cbor:",toarray"` // stored without the names of its fields
 	Hour  int32
 	Kinds [tokenwatch.NumEntityKinds]Peers
+}
+
+// Settle takes in what the settling of an hour changed, a delta for each shard.
+func (e *Epoch) Settle(hour int32, deltas []Epoch) {
+	e.Hour = hour
+	for k := range e.Kinds {
+		p := &e.Kinds[k]
+		for i := range deltas {
+			p.add(&deltas[i].Kinds[k])
+		}
+		for i := range deltas {
+			p.forget(&deltas[i].Kinds[k])
+		}
+		for a := range feature.NumAxes {
+			p.trim(a)
+		}
+	}
 }
 
 // Peers is an Epoch's part about one kind of entity.
@@ -23,7 +41,7 @@ type Peers struct {
 	Concurrent uint32                  // of these, with two networks in use at once
 	// Known is by how many entities each value is known.
 	Known [feature.NumAxes]map[uint64]uint32
-	// gone collects what Add must take away.
+	// gone is, in a delta, how many entities have forgotten each value.
 	gone [feature.NumAxes]map[uint64]uint32
 }
 
@@ -41,8 +59,8 @@ func (p *Peers) note(a feature.Axis, hash uint64, by int) {
 	(*m)[hash]++
 }
 
-// Add takes a settled hour's changes in.
-func (p *Peers) Add(delta *Peers) {
+// add adds what a delta counts.
+func (p *Peers) add(delta *Peers) {
 	p.Entities += delta.Entities
 	p.Hours += delta.Hours
 	p.Concurrent += delta.Concurrent
@@ -54,13 +72,19 @@ func (p *Peers) Add(delta *Peers) {
 		for hash, n := range delta.Known[a] {
 			p.Known[a][hash] += n
 		}
+	}
+}
+
+// forget takes away what entities have forgotten, as far as trim has left it.
+func (p *Peers) forget(delta *Peers) {
+	for a := range feature.NumAxes {
 		for hash, n := range delta.gone[a] {
-			p.Known[a][hash] -= min(n, p.Known[a][hash])
-			if p.Known[a][hash] == 0 {
+			if known := p.Known[a][hash]; known > n {
+				p.Known[a][hash] = known - n
+			} else {
 				delete(p.Known[a], hash)
 			}
 		}
-		p.trim(a)
 	}
 }
 

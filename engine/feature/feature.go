@@ -8,11 +8,13 @@ package feature
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"strconv"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
+	"github.com/zeebo/xxh3"
 )
 
 // Axis is one respect in which an entity can do something new.
@@ -63,6 +65,7 @@ type Rows struct {
 	Actors []uint64 // hash of actor
 	Lead   []tokenwatch.EntityKind
 	Failed []bool // outcome is failure or denied
+	ties   []uint32
 	hash   vec.Hash
 }
 
@@ -96,6 +99,7 @@ func Extract(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash) *Rows
 	r.Kinds = r.gather(tokenwatch.ColSrcCloud)
 	r.Tokens = r.gather(tokenwatch.ColToken)
 	r.Actors = r.gather(tokenwatch.ColActor)
+	r.ties = r.tie()
 	for i := range n {
 		switch b.Text(tokenwatch.ColOutcome, i) {
 		case "failure", "denied":
@@ -214,27 +218,51 @@ func NetworkOf(b *tokenwatch.Batch, i int) string {
 
 // Ref points at row i of the batch.
 func (r *Rows) Ref(i int) tokenwatch.EventRef {
-	return tokenwatch.EventRef{Millis: r.Millis[i], Tie: r.tie(i), Row: uint32(i), Offset: r.Offset}
+	return tokenwatch.EventRef{Millis: r.Millis[i], Tie: r.ties[i], Row: uint32(i), Offset: r.Offset}
 }
 
-// tie digests what tells row i from others of the same millisecond: its request
-// id, or else all that a finding would show of it.
-func (r *Rows) tie(i int) uint32 {
+// tieColumns are, besides time, address and status, what a finding would show of
+// an event. A request id alone does not tell events apart: two sources log one
+// request, and clients choose ids.
+var tieColumns = [...]tokenwatch.Col{
+	tokenwatch.ColSource, tokenwatch.ColToken, tokenwatch.ColActor, tokenwatch.ColAction,
+	tokenwatch.ColResource, tokenwatch.ColOutcome, tokenwatch.ColError, tokenwatch.ColUserAgent,
+}
+
+// tie digests what tells rows of the same millisecond from each other.
+func (r *Rows) tie() []uint32 {
 	b := r.Batch
-	if id := b.Text(tokenwatch.ColRequestID, i); id != "" {
-		return uint32(r.hash.String(id))
+	sums := make([]uint64, b.Rows())
+	for i := range sums {
+		sums[i] = mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
 	}
-	h := r.hash.Uint64(uint64(b.Int(tokenwatch.ColTime, i)))
-	for _, c := range []tokenwatch.Col{
-		tokenwatch.ColSource, tokenwatch.ColToken, tokenwatch.ColActor, tokenwatch.ColAction, tokenwatch.ColPath,
-		tokenwatch.ColResource, tokenwatch.ColOutcome, tokenwatch.ColError, tokenwatch.ColUserAgent,
-	} {
-		h = r.hash.Uint64(h ^ r.hash.String(b.Text(c, i)))
+	for _, c := range tieColumns {
+		for i, h := range r.gather(c) {
+			sums[i] = mix(sums[i], h)
+		}
 	}
-	if a := b.Addr(i); a.IsValid() {
-		h = r.hash.Uint64(h ^ r.hash.String(a.String()))
+	for _, c := range [...]tokenwatch.Col{tokenwatch.ColRequestID, tokenwatch.ColPath} {
+		for i := range sums { // also where the column has no value in this batch
+			sums[i] = mix(sums[i], xxh3.HashString(b.Text(c, i)))
+		}
 	}
-	return uint32(r.hash.Uint64(h ^ uint64(b.Int(tokenwatch.ColStatus, i))))
+	for i := range sums {
+		if a := b.Addr(i); a.IsValid() {
+			key := a.As16()
+			sums[i] = mix(sums[i], xxh3.Hash(key[:]))
+		}
+	}
+	ties := make([]uint32, len(sums))
+	for i, s := range sums {
+		ties[i] = uint32(s >> 32)
+	}
+	return ties
+}
+
+// mix takes another value into a digest: the 128-bit product folded, as in wyhash.
+func mix(sum, v uint64) uint64 {
+	hi, lo := bits.Mul64(sum^0x9e3779b97f4a7c15, v^0xe7037ed1a0b428db)
+	return hi ^ lo
 }
 
 // telling lists the classes of action from the most telling to the least.

@@ -52,6 +52,11 @@ func Describe(hour int32, c Combined, log Log, explain Explainer) (*Hour, error)
 	return h, nil
 }
 
+// maxLooked is how many events valuesOf looks at: each may have to be read from
+// another entry of the log, and a scan of thousands of routes must not hold up
+// the engine.
+const maxLooked = 100
+
 // valuesOf reads what a signal's evidence shows on its axis: of the most telling
 // classes of action first, and otherwise in the order of the evidence.
 func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
@@ -65,7 +70,7 @@ func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 	}
 	var values []value
 	seen := map[string]bool{}
-	for _, ref := range s.Evidence {
+	for _, ref := range s.Evidence[:min(len(s.Evidence), maxLooked)] {
 		b, err := log.Batch(ref.Offset)
 		if err != nil {
 			return nil, err

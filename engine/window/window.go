@@ -32,6 +32,10 @@ type Window struct {
 	Origins  []Origin
 	Passing  bool // some origin's token is a session credential
 	Stored   bool `cbor:"-"` // a snapshot holds it
+	// Grown says that a value or an origin came, or an origin's span grew, since
+	// it was cleared. Detectors look at nothing else of a window, so one that has
+	// not grown need not be judged again.
+	Grown bool `cbor:"-"`
 }
 
 // Value is one value of an axis, in order of Hash.
@@ -88,6 +92,7 @@ func (w *Window) addValue(a feature.Axis, hash uint64, r *feature.Rows, i int) {
 		}
 		return
 	}
+	w.Grown = true
 	w.Axes[a] = slices.Insert(values, at, Value{Hash: hash, Count: 1, First: r.Ref(i)})
 	if len(values) == MaxValues {
 		w.Overflow = true
@@ -135,6 +140,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 		}
 	}
 	o := &w.Origins[at]
+	w.Grown = w.Grown || !ok || len(w.Origins) > 1
 	o.Count++
 	o.Minutes |= minuteBit(r.Millis[i])
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)

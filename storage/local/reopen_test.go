@@ -29,7 +29,8 @@ func TestReopenStamps(t *testing.T) {
 	for i := range 30 {
 		w.now = begin.Add(time.Duration(i) * 20 * time.Minute)
 		events := storagetest.Events(20, w.now, "web", fmt.Sprint("b", i))
-		again := storagetest.Events(20, w.now, "web", fmt.Sprint("b", max(0, i-i%13)))
+		before := i - i%13
+		again := storagetest.Events(20, begin.Add(time.Duration(before)*20*time.Minute), "web", fmt.Sprint("b", before))
 		e := tokenwatch.Entry{Tenant: "a", Batch: storagetest.Batch(append(events, again...)...)}
 		tick := tokenwatch.Entry{Control: &tokenwatch.Control{Kind: tokenwatch.ControlTick}}
 		must(t, often.Close())

@@ -114,8 +114,7 @@ func (s *Store) replay(t *greatest) (*storage.Stamper, error) {
 		if err != nil {
 			return nil, err
 		}
-		batch, err := s.writer.decoder.Columns(value[1:],
-			tokenwatch.ColSource, tokenwatch.ColRequestID, tokenwatch.ColDuplicate)
+		batch, err := s.writer.decoder.Columns(value[1:], storage.ReplayColumns()...)
 		if err != nil {
 			return nil, &storage.Corruption{
 				What: "segment", First: tokenwatch.Offset(offset), Last: tokenwatch.Offset(offset), Err: err,

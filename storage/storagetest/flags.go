@@ -70,14 +70,15 @@ func repeatedEvents(s *suite) {
 		return s.flags(s.Last())
 	}
 	equal(s, "in one batch", put(ev("web", "1", 0), ev("web", "1", 0), ev("app", "1", 0), ev("web", "", 0), ev("web", "", 0)), "- d - - -")
-	equal(s, "in another", put(ev("web", "2", 0), ev("web", "1", time.Second)), "- d")
+	equal(s, "in another", put(ev("web", "2", 0), ev("web", "1", 0)), "- d")
+	equal(s, "another event of that id", put(ev("web", "1", time.Second), ev("web", "1", time.Second)), "- d")
 	s.add(tokenwatch.Entry{Tenant: "b", Batch: Batch(ev("web", "1", 0))})
 	equal(s, "of another tenant", s.flags(s.Last()), "-")
 	// Ids are remembered for the lateness.
 	s.clock.move(storage.DefaultLateness)
 	equal(s, "lateness after", put(ev("web", "3", storage.DefaultLateness+2*time.Second)), "-")
-	equal(s, "forgotten", put(ev("web", "1", storage.DefaultLateness)), "-")
-	equal(s, "not forgotten", put(ev("web", "3", storage.DefaultLateness)), "d")
+	equal(s, "forgotten", put(ev("web", "1", 0)), "l")
+	equal(s, "not forgotten", put(ev("web", "3", storage.DefaultLateness+2*time.Second)), "d")
 }
 
 func ticks(s *suite) {

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"crypto/sha256"
 	"fmt"
+	"hash/crc32"
 	"net/netip"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ type Event struct {
 }
 
 // Batch makes a sealed batch of events, with more columns than they name, so
-// that every kind of column occurs.
+// that every kind of column occurs. Equal events give equal rows.
 func Batch(events ...Event) *tokenwatch.Batch {
 	var b tokenwatch.Builder
 	for i, e := range events {
@@ -35,8 +36,9 @@ func Batch(events ...Event) *tokenwatch.Batch {
 		r.SetString(tokenwatch.ColRequestID, e.ID)
 		r.SetString(tokenwatch.ColToken, e.Token)
 		r.SetString(tokenwatch.ColPath, e.Path)
-		r.SetInt(tokenwatch.ColStatus, int64(200+i%3))
-		r.SetAddr(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+		n := crc32.ChecksumIEEE([]byte(e.Source + e.ID + e.Path))
+		r.SetInt(tokenwatch.ColStatus, int64(200+n%3))
+		r.SetAddr(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}))
 		r.AddAttr([]byte("n"), fmt.Append(nil, i))
 		b.Append(&r)
 		if e.Token != "" {
