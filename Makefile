@@ -39,7 +39,7 @@ stale: ## fail if what `make generate` writes differs from what is committed
 	if [ "$$before" != "$$after" ]; then echo "generated files were stale: commit what 'make generate' wrote"; exit 1; fi
 
 golden: ## rewrite the expected parts of the golden cases; read the diff
-	$(GO) test ./ingest/... ./engine/... ./cmd/... -rewrite
+	$(GO) test $$(grep -rl --include='*_test.go' '"github.com/cockroachdb/datadriven"' . | xargs -n1 dirname | sort -u) -rewrite
 
 race: ## the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)

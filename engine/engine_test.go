@@ -3,6 +3,7 @@ package engine_test
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -345,4 +346,20 @@ func TestStopLosesNoFinding(t *testing.T) {
 	if want, got := enginetest.Settled(calm.Findings()), enginetest.Settled(log.Findings()); !slices.Equal(want, got) || len(want) == 0 {
 		t.Error(difference(want, got))
 	}
+}
+
+// TestSameBytes pins the bytes of settled findings: they are the same on every
+// machine, and at every level of the processor that the compiler may use.
+func TestSameBytes(t *testing.T) {
+	datadriven.RunTest(t, filepath.Join("..", "testdata", "engine", "settled"), func(t *testing.T, td *datadriven.TestData) string {
+		var out strings.Builder
+		for seed := range uint64(6) {
+			var log enginetest.Log
+			fill(t, &log, story(rand.New(rand.NewPCG(seed, 42))), 250, true)
+			run(t, engine.Config{}, &log)
+			settled := enginetest.Settled(log.Findings())
+			fmt.Fprintf(&out, "story %d: %d findings, sha256 %x\n", seed, len(settled), sha256.Sum256([]byte(strings.Join(settled, "\n"))))
+		}
+		return out.String()
+	})
 }

@@ -44,12 +44,9 @@ func Combine(signals []tokenwatch.Signal) Combined {
 	return c
 }
 
-// hoursPerWeek is how many windows an entity can have in a week.
-const hoursPerWeek = 168
-
 // Score maps a combined surprise to 0–100:
 //
-//	q = 168 · 10^−S     false findings expected per entity and week
+//	q = 168 · 10^−S     false findings expected per entity and week of 168 hours
 //	score = 30 − 20·log10 q, cut to 0…100
 //
 // so that 56 is one false finding in 20 entity-weeks and 70 one in 100.
