@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -48,6 +49,7 @@ func probe(ctx context.Context, s *Server, day string, rate float64, count int) 
 		})
 	}()
 	var attacks sync.WaitGroup
+	var failed error
 	next, begin, events := 0, time.Now(), 0
 	const chunk = 256 << 10
 	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte) {
@@ -60,14 +62,21 @@ func probe(ctx context.Context, s *Server, day string, rate float64, count int) 
 		name := fmt.Sprintf("probe-%d", next)
 		next++
 		planted[name] = time.Now()
-		attacks.Go(func() { post(ctx, s, attack(name, body)) })
+		lines := attack(name, body)
+		attacks.Go(func() {
+			if err := post(ctx, s, lines); err != nil {
+				mu.Lock()
+				failed = errors.Join(failed, err)
+				mu.Unlock()
+			}
+		})
 	})
 	took := time.Since(begin).Seconds()
 	if err != nil {
 		return Latency{}, 0, err
 	}
 	attacks.Wait()
-	if err := s.AwaitEngine(ctx); err != nil {
+	if err := errors.Join(failed, s.AwaitEngine(ctx)); err != nil {
 		return Latency{}, 0, err
 	}
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -79,7 +88,9 @@ func probe(ctx context.Context, s *Server, day string, rate float64, count int) 
 		}
 	}
 	stop()
-	<-watched
+	if err := <-watched; err != nil && !errors.Is(err, context.Canceled) {
+		return Latency{}, 0, err
+	}
 	l := Latency{Planted: len(planted), Found: len(found), AtPerSec: float64(events) / took, Reached: float64(events) / took / rate}
 	var ms []float64
 	for _, d := range found {

@@ -217,6 +217,8 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 			err = e.tenants[name].tick(entry.Time)
 		case tokenwatch.ControlEnd:
 			err = e.tenants[name].end()
+		default:
+			err = fmt.Errorf("log offset %d holds a control record of kind %q, which is not known here", entry.Offset, entry.Control.Kind)
 		}
 		if err != nil {
 			return err

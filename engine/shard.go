@@ -183,7 +183,8 @@ func (s *shard) score() error {
 				continue // what was raised before stays until its hour settles
 			}
 			in := s.incident(e, t.Hour/24)
-			if !escalates(in, t.Hour, c) {
+			news := escalates(in, t.Hour, c)
+			if !news && in.Has(t.Hour) {
 				continue
 			}
 			h, err := finding.Describe(t.Hour, c, s.log, s.explain)
@@ -191,7 +192,9 @@ func (s *shard) score() error {
 				return err
 			}
 			in.Put(t.Hour, h)
-			s.tell(e, in, time.UnixMilli(t.latest).UTC())
+			if news {
+				s.tell(e, in, time.UnixMilli(t.latest).UTC())
+			}
 		}
 		clear(e.touched)
 		e.touched = e.touched[:0]

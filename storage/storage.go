@@ -66,7 +66,7 @@ type Events interface {
 	Append(ctx context.Context, entries ...tokenwatch.Entry) ([]tokenwatch.Receipt, error)
 
 	// Follow yields the log from offset from on, and at its end waits for more
-	// until ctx ends. The consumer must not keep an entry it did not copy.
+	// until ctx ends. Entries never change and may be kept; batches are large.
 	Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[tokenwatch.Entry, error]
 
 	// Scan yields the entries in r, and ends.

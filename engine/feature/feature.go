@@ -232,6 +232,7 @@ var tieColumns = [...]tokenwatch.Col{
 // tie digests what tells rows of the same millisecond from each other.
 func (r *Rows) tie() []uint32 {
 	b := r.Batch
+	seed := r.hash.Uint64(0) // nobody can choose content that ties
 	sums := make([]uint64, b.Rows())
 	for i := range sums {
 		sums[i] = mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
@@ -243,13 +244,13 @@ func (r *Rows) tie() []uint32 {
 	}
 	for _, c := range [...]tokenwatch.Col{tokenwatch.ColRequestID, tokenwatch.ColPath} {
 		for i := range sums { // also where the column has no value in this batch
-			sums[i] = mix(sums[i], xxh3.HashString(b.Text(c, i)))
+			sums[i] = mix(sums[i], xxh3.HashStringSeed(b.Text(c, i), seed))
 		}
 	}
 	for i := range sums {
 		if a := b.Addr(i); a.IsValid() {
 			key := a.As16()
-			sums[i] = mix(sums[i], xxh3.Hash(key[:]))
+			sums[i] = mix(sums[i], xxh3.HashSeed(key[:], seed))
 		}
 	}
 	ties := make([]uint32, len(sums))
@@ -259,10 +260,11 @@ func (r *Rows) tie() []uint32 {
 	return ties
 }
 
-// mix takes another value into a digest: the 128-bit product folded, as in wyhash.
+// mix takes another value into a digest: the 128-bit product folded, as in wyhash,
+// and the digest before it, which a factor of 0 would lose.
 func mix(sum, v uint64) uint64 {
 	hi, lo := bits.Mul64(sum^0x9e3779b97f4a7c15, v^0xe7037ed1a0b428db)
-	return hi ^ lo
+	return hi ^ lo ^ bits.RotateLeft64(sum, 32)
 }
 
 // telling lists the classes of action from the most telling to the least.
