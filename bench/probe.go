@@ -51,7 +51,7 @@ func probe(ctx context.Context, s *Server, day string, rate float64, count int) 
 	var attacks sync.WaitGroup
 	var failed error
 	next, begin, events := 0, time.Now(), 0
-	const chunk = 256 << 10
+	const chunk = 1 << 20
 	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte) {
 		mu.Lock()
 		defer mu.Unlock()

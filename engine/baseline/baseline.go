@@ -50,13 +50,18 @@ const (
 
 // Learn adds a settled window to what is usual, and notes in delta what that
 // changes for the peers. odd says that the window was anomalous: what was new in
-// it then counts a third, and becomes usual only if it keeps coming.
+// it then counts a third and becomes usual only if it keeps coming, and it does
+// not teach the peers what a first hour is like.
 func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
 	u.decay(w.Hour)
 	u.Last = w.Hour
+	weight, step := uint8(perOrdinary), uint32(Unit)
+	if odd {
+		weight, step = perOdd, Unit/3
+	}
 	concurrent := Concurrent(w)
 	if concurrent {
-		u.Concurrent += Unit
+		u.Concurrent += step
 	}
 	if !odd && len(w.Origins) > 0 {
 		delta.Hours++
@@ -70,10 +75,6 @@ func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
 	first := u.Hours == 0
 	u.Hours += Unit
 	day := uint16(w.Hour / 24)
-	weight, step := uint8(perOrdinary), uint32(Unit)
-	if odd {
-		weight, step = perOdd, Unit/3
-	}
 	for a := range feature.NumAxes {
 		fresh := uint32(0)
 		for _, v := range w.Axes[a] {
@@ -93,11 +94,11 @@ func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
 		}
 		u.Novel[a] += fresh * step
 		u.forget(a, delta)
-		if first {
+		if first && !odd {
 			delta.FirstNovel[a] += fresh
 		}
 	}
-	if first {
+	if first && !odd {
 		delta.Entities++
 	}
 }
