@@ -205,7 +205,7 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("Referrer-Policy", "no-referrer")
-		counted := &statusWriter{ResponseWriter: w}
+		counted := &statusWriter{ResponseWriter: w, refused: func(code int) { linger(w, r, code) }}
 		defer func() {
 			if p := recover(); p != nil {
 				s.config.Logger.ErrorContext(r.Context(), "request failed", "error", fmt.Sprint("panic: ", p))
@@ -222,12 +222,16 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 // statusWriter remembers the status that was written.
 type statusWriter struct {
 	http.ResponseWriter
-	code int
+	code    int
+	refused func(code int) // called before an error is written
 }
 
 func (w *statusWriter) WriteHeader(code int) {
 	if w.code == 0 {
 		w.code = code
+		if code >= http.StatusBadRequest {
+			w.refused(code)
+		}
 	}
 	w.ResponseWriter.WriteHeader(code)
 }

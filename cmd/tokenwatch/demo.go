@@ -95,7 +95,7 @@ func takeTrail(ctx context.Context, w *works) (summary source.Summary, err error
 	if err != nil {
 		return summary, err
 	}
-	in := newIntake(w.site, w.cfg, w.log, options{mask: columns})
+	in := newIntake(w.site, w.site.store, w.cfg, w.log, options{mask: columns})
 	files := source.Files{
 		To: in.pipeline, Split: ingest.Split, Stdin: bytes.NewReader(demo.Trail),
 		Tenant: tokenwatch.DefaultTenant, Principal: localPrincipal, Source: demoSource, Format: source.FormatAuto,

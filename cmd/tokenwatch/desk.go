@@ -66,8 +66,11 @@ func (f *askFlags) open(c *console, tenant string) (desk, error) {
 	if tenant != "" {
 		return nil, usage("--tenant works with --data only: for a server it follows from the API key")
 	}
-	return newClient(server, c.getenv("TOKENWATCH_KEY"))
+	return newClient(server, c.apiKey())
 }
+
+// apiKey is the key of the environment. It often comes from a file, with its line break.
+func (c *console) apiKey() string { return strings.TrimSpace(c.getenv("TOKENWATCH_KEY")) }
 
 // storeDesk asks a stopped store.
 type storeDesk struct {

@@ -83,7 +83,7 @@ type verifyCmd struct {
 // Help has an example.
 func (verifyCmd) Help() string {
 	return "Needs no network and no store. The exit code says what is wrong; see tokenwatch help exit-codes.\n\n" +
-		"Example:\n\n    tokenwatch verify ./audit --vkey \"$$VKEY\" --checkpoint kept-in-march"
+		"Example:\n\n    tokenwatch verify ./audit --vkey \"$VKEY\" --checkpoint kept-in-march"
 }
 
 // Run prints the verdict, and what was found wrong.

@@ -54,7 +54,7 @@ func (cmd *ingestCmd) Run(ctx context.Context, c *console) error {
 	files.Progress = meter.show
 	var summary source.Summary
 	if server != "" {
-		files.To, err = source.NewSender(source.SenderConfig{URL: server, Key: c.getenv("TOKENWATCH_KEY")})
+		files.To, err = source.NewSender(source.SenderConfig{URL: server, Key: c.apiKey()})
 		if err != nil {
 			return usage("%w", err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,7 +18,7 @@ import (
 
 // The files of a keys directory, besides the signer's state.
 const (
-	fingerprintFile = "fingerprint.key" // hexadecimal; whoever has it can guess weak credentials
+	fingerprintFile = "fingerprint.key" // hexadecimal, and a check of it; whoever has it can guess weak credentials
 	signingFile     = "signing.key"     // signs checkpoints of the history
 	adminFile       = "admin.key"       // an API key of role admin
 )
@@ -83,27 +82,59 @@ func (s *secrets) create(storeID string, random io.Reader) error {
 	if _, err := io.ReadFull(random, master[:]); err != nil {
 		return fmt.Errorf("read random bytes: %w", err)
 	}
-	return s.dir.WriteFile(fingerprintFile, []byte(hex.EncodeToString(master[:])+"\n"))
+	check, err := keyCheck(master[:], storeID)
+	if err != nil {
+		return err
+	}
+	return s.dir.WriteFile(fingerprintFile, fmt.Appendf(nil, "%x %x\n", master, check))
+}
+
+// keyCheck is what stands behind a fingerprint key in its file: another key, be
+// it of another store or one bit off, would make every token look new.
+func keyCheck(master []byte, storeID string) ([]byte, error) {
+	check, err := hkdf.Key(sha256.New, master, nil, "tokenwatch/check/v1/"+storeID, 8)
+	if err != nil {
+		return nil, fmt.Errorf("derive the key's check: %w", err)
+	}
+	return check, nil
+}
+
+// readFingerprint reads the fingerprint key.
+func (s *secrets) readFingerprint(storeID string) ([]byte, error) {
+	b, err := s.read(fingerprintFile)
+	if err != nil {
+		return nil, err
+	}
+	key, check, _ := strings.Cut(strings.TrimSpace(string(b)), " ")
+	master, err := hex.DecodeString(key)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not hexadecimal", fingerprintFile)
+	}
+	want, err := keyCheck(master, storeID)
+	if err != nil {
+		return nil, err
+	}
+	if check != hex.EncodeToString(want) {
+		return nil, fmt.Errorf("%s is damaged or another store's: restore it from where the keys are backed up", fingerprintFile)
+	}
+	return master, nil
 }
 
 // load reads all keys and derives those that have no file.
 func (s *secrets) load(storeID string) error {
-	b, err := s.read(fingerprintFile)
-	if err != nil {
-		return err
-	}
-	master, err := hex.DecodeString(string(bytes.TrimSpace(b)))
-	if err != nil {
-		return fmt.Errorf("%s is not hexadecimal", fingerprintFile)
-	}
-	if err := s.derive(master); err != nil {
-		return err
-	}
+	var err error
 	if s.signing, err = s.readSigning(); err != nil {
 		return err
 	}
 	if s.signing.Origin() != origin(storeID) {
 		return fmt.Errorf("they belong to another store (%s), not to %s: give another --keys", s.signing.Origin(), origin(storeID))
+	}
+	master, err := s.readFingerprint(storeID)
+	if err != nil {
+		return err
+	}
+	if err := s.derive(master); err != nil {
+		return err
 	}
 	s.signer, err = history.OpenSigner(s.signing, s.dir)
 	return err

@@ -129,6 +129,9 @@ func (s *site) ensureAdmin(ctx context.Context, c *console) error {
 		if err != nil {
 			return err
 		}
+		if known.ID == key.ID && known.Hash != key.Hash {
+			return fmt.Errorf("%s is not the key that the store knows by its id: remove it and a new one is made", adminFile)
+		}
 		if known.ID == key.ID {
 			return nil
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"iter"
 	"log/slog"
 	"time"
 
@@ -42,8 +41,8 @@ type options struct {
 	engineTook  func(time.Duration)                           // for one entry; may be nil
 }
 
-func newIntake(s *site, cfg config, log *slog.Logger, o options) intake {
-	batcher := ingest.NewBatcher(o.mask.over(s.store), ingest.BatcherConfig{
+func newIntake(s *site, sink ingest.Sink, cfg config, log *slog.Logger, o options) intake {
+	batcher := ingest.NewBatcher(o.mask.over(sink), ingest.BatcherConfig{
 		QueueBytes: int64(cfg.Ingest.Queue), Metrics: o.metrics,
 	})
 	conf := cfg.ingest()
@@ -67,35 +66,12 @@ func newWorks(ctx context.Context, s *site, cfg config, log *slog.Logger, o opti
 		}
 		heard.reached(cursor)
 	}
+	pace := newPace(s.store, o.engineTook)
 	return &works{
-		intake: newIntake(s, cfg, log, o),
+		intake: newIntake(s, pace.over(s.store), cfg, log, o),
 		site:   s, cfg: cfg, log: log,
-		engine: engine.New(conf, timed{s.store, o.engineTook}, s.store), progress: heard,
+		engine: engine.New(conf, pace, s.store), progress: heard,
 	}, nil
-}
-
-// timed is a log whose follower is timed: the engine itself reads no clock.
-type timed struct {
-	storage.Events
-	took func(time.Duration)
-}
-
-// Follow yields what the log does, and notes how long each entry kept the
-// follower busy.
-func (t timed) Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[tokenwatch.Entry, error] {
-	if t.took == nil {
-		return t.Events.Follow(ctx, from)
-	}
-	return func(yield func(tokenwatch.Entry, error) bool) {
-		for entry, err := range t.Events.Follow(ctx, from) {
-			begin := time.Now()
-			more := yield(entry, err)
-			t.took(time.Since(begin))
-			if !more {
-				return
-			}
-		}
-	}
 }
 
 // stages are the works in the order of the data, behind the sources. Ticks go on

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
@@ -74,6 +75,9 @@ func (e expanded) Close() error {
 func broken(err error) error {
 	if refusal := (*tokenwatch.Refusal)(nil); errors.As(err, &refusal) {
 		return refusal
+	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		return tooLarge(fmt.Sprintf("a zstd window may have %d bytes: compress without --long", maxWindow))
 	}
 	return &tokenwatch.Refusal{
 		Reason: tokenwatch.RefusedBody,

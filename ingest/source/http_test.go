@@ -192,6 +192,24 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+// TestWindow: a zstd window that is too large is called that, not damage.
+func TestWindow(t *testing.T) {
+	var body bytes.Buffer
+	z, err := zstd.NewWriter(&body, zstd.WithWindowSize(2*maxWindow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.Write(bytes.Repeat([]byte("line\n"), 4<<20)) // an error comes again from Close
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	NewHTTP(&sinkPipeline{}, HTTPConfig{}).ServeHTTP(w, authenticated(httptest.NewRequest(http.MethodPost, "/v1/ingest", &body)))
+	if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "window") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 // sinkPipeline reads and counts.
 type sinkPipeline struct{ n int64 }
 
