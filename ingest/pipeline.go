@@ -14,6 +14,8 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"runtime/debug"
@@ -120,6 +122,10 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		return Submission{}, "", err
 	}
 	w.begin(d.Source)
+	if w.sealer.Holds(w.source) {
+		pool.Put(w)
+		return Submission{}, "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "the name of the source holds a credential"}
+	}
 	err = p.records(w, f, r, in)
 	batch, broken := w.batch()
 	records, rejects, read := w.records, w.rejects, w.format
@@ -139,7 +145,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		Tenant: d.Tenant,
 		Batch:  batch,
 		Request: tokenwatch.Request{
-			Key:       d.Key,
+			Key:       keyDigest(d.Key),
 			Principal: d.Principal,
 			Source:    d.Source,
 			Digest:    in.sum(),
@@ -149,6 +155,16 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		},
 		Bytes: in.n,
 	}, read.Name, nil
+}
+
+// keyDigest returns what is stored of an idempotency key, which is text of a
+// client's choice: equal keys have equal digests. Without a key it is empty.
+func keyDigest(key string) string {
+	if key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }
 
 // records hands every record of a body to a worker, and reads it to its end.

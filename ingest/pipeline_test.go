@@ -522,3 +522,16 @@ func TestPanicElsewhere(t *testing.T) {
 		t.Errorf("logged %d bytes", logged.Len())
 	}
 }
+
+// TestSourceName shows that a name of a source which holds a credential is
+// refused, and that nothing of the request is kept.
+func TestSourceName(t *testing.T) {
+	h := newHouse(t, Config{})
+	const line = `192.0.2.7 - - [22/Nov/2026:12:00:00 +0000] "GET /x HTTP/1.1" 200 12` + "\n"
+	if code, body := h.post("t1", "format=combined&source=ghp_0123456789abcdefghijABCDEFGHIJ012345", "b1", strings.NewReader(line)); code != http.StatusBadRequest || strings.Contains(body, "ghp_") {
+		t.Errorf("answered %d %s", code, body)
+	}
+	if code, body := h.post("t1", "format=combined&source=web", "b1", strings.NewReader(line)); code != http.StatusOK {
+		t.Errorf("answered %d %s", code, body)
+	}
+}

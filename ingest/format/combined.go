@@ -223,7 +223,27 @@ func trailing(row *tokenwatch.Row, place int, field []byte) {
 	if r, ok := leafRules[string(appendFolded(name[:0], key))]; ok && r.take(row, value, false) {
 		return
 	}
+	// A parameter's name says less here than in a URL, so that what it may carry is
+	// masked and does not tell who calls.
+	if len(value) >= 8 && value[0] != '/' && !masked(value) {
+		low := name[:0]
+		for _, c := range key {
+			low = append(low, c|shapeLower(c))
+		}
+		if carrier, ok := query.carriers[string(parameter(low))]; ok {
+			row.AddIncidental(carrier, value)
+			return
+		}
+	}
 	row.AddAttr(key, value)
+}
+
+// shapeLower returns the bit that makes a capital a small letter.
+func shapeLower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return 0x20
+	}
+	return 0
 }
 
 // setRequest reads METHOD target PROTOCOL.
@@ -243,6 +263,12 @@ func setRequest(row *tokenwatch.Row, request []byte) {
 	}
 	row.SetText(tokenwatch.ColMethod, method)
 	if string(method) == "CONNECT" {
+		if at := bytes.LastIndexByte(target, '@'); at >= 0 {
+			if _, secret, ok := bytes.Cut(target[:at], []byte(":")); ok && len(secret) > 0 {
+				query.add(row, query.userinfo, "", secret)
+			}
+			target = target[at+1:]
+		}
 		setOnce(row, tokenwatch.ColHost, target)
 		return
 	}

@@ -145,6 +145,10 @@ func shapeOf(v []byte) shape {
 	return plain
 }
 
+// maxShown is how many characters a mask may leave: of a value with more of
+// them no secret was taken away.
+const maxShown = 16
+
 // masked tells whether v is what a logger puts in place of a secret.
 func masked(v []byte) bool {
 	if len(v) > 64 {
@@ -154,7 +158,16 @@ func masked(v []byte) bool {
 	case "[REDACTED]", "REDACTED", "[redacted]", "redacted", "<redacted>", "<REDACTED>", "[Redacted]", "[secret]", "[FILTERED]", "HIDDEN_DUE_TO_SECURITY_REASONS":
 		return true
 	}
-	return bytes.Contains(v, []byte("***")) || bytes.Contains(v, []byte("..."))
+	if !bytes.Contains(v, []byte("***")) && !bytes.Contains(v, []byte("...")) {
+		return false
+	}
+	shown := 0
+	for _, c := range v {
+		if c != '*' && c != '.' {
+			shown++
+		}
+	}
+	return shown <= maxShown
 }
 
 // isAccessKey tells whether v is an AWS access key id.
@@ -222,11 +235,12 @@ func addDigest(row *tokenwatch.Row, v []byte) bool {
 }
 
 // addAuthorization notes the credential of an Authorization header: the part
-// behind the scheme, whose name becomes the kind of token.
+// behind the scheme, whose name becomes the kind of token. That of Basic keeps
+// its scheme, by which the sealer knows to open it.
 func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
 	v = bytes.TrimSpace(v)
 	kind, secret := "", v
-	if i := bytes.IndexByte(v, ' '); i > 0 && i <= 16 {
+	if i := bytes.IndexAny(v[:min(len(v), 17)], " \t"); i > 0 {
 		secret = bytes.TrimSpace(v[i+1:])
 		switch scheme := v[:i]; {
 		case bytes.EqualFold(scheme, []byte("bearer")):
@@ -245,6 +259,9 @@ func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
 	}
 	if masked(secret) {
 		return
+	}
+	if kind == "basic" {
+		secret = v
 	}
 	if kind != "" && !row.Has(tokenwatch.ColTokenKind) {
 		row.SetString(tokenwatch.ColTokenKind, kind)

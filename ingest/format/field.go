@@ -16,6 +16,9 @@ type field struct {
 	rule  rule
 	ruled bool // rule is known
 
+	part     part // of a pair
+	pairPath int  // how much of full is the pair's
+
 	kept   bool              // in the tree
 	name   string            // as a record writes it: with quotes and colon
 	next   *field            // the member behind it the last time, nil if there was none
@@ -139,6 +142,9 @@ func (w *walker) ruleOf(f *field) rule {
 			}
 			return r
 		}
+		if r, ok := ruleAbove(leaf); ok {
+			return r
+		}
 		for _, p := range wrappers {
 			if !w.lenient && bytes.HasPrefix(f.path, []byte(p)) {
 				if r, ok := w.rules[string(f.path[len(p):])]; ok {
@@ -149,4 +155,25 @@ func (w *walker) ruleOf(f *field) rule {
 		return rule{}
 	}
 	return leafRules[string(leaf)]
+}
+
+// ruleAbove returns the rule of a field below a declared carrier: all text in
+// an object that stands for a credential is one, but for what describes it. No
+// such text in a jar of cookies tells who calls.
+func ruleAbove(path []byte) (rule, bool) {
+	i := bytes.LastIndexByte(path, '.')
+	if describing[string(path[i+1:])] {
+		return rule{}, false
+	}
+	for i > 0 {
+		above := path[:i]
+		i = bytes.LastIndexByte(above, '.')
+		r, ok := leafRules[string(above[i+1:])]
+		if ok && (r.op == toCredential || r.op == toAuthorization) {
+			r.below = true
+			r.incidental = r.incidental || r.carrier == "cookie"
+			return r, true
+		}
+	}
+	return rule{}, false
 }

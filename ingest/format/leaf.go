@@ -17,6 +17,10 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	}
 	if !f.ruled {
 		f.rule, f.ruled = w.ruleOf(f), true
+		f.part, f.pairPath = partOf(f.full)
+	}
+	if f.part != noPart && !number {
+		w.half(f, v)
 	}
 	row, r := w.row, &f.rule
 	switch r.op {
@@ -81,6 +85,9 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	default:
 		if string(v) == "-" || (!number && (string(v) == "true" || string(v) == "false")) {
 			break // says whether there is one, not which
+		}
+		if r.below && (number || len(v) < 4) {
+			break // a time, a count, a code
 		}
 		if r.take(row, v, w.lenient || bytes.HasPrefix(f.path, []byte("res"))) { // res., response., resp.
 			return

@@ -39,6 +39,7 @@ type rule struct {
 	slot    slot                // of toSlot
 
 	incidental bool // the carrier is one of incidentalCarriers
+	below      bool // the field stands below the carrier
 }
 
 // appendFolded appends a field's name as the tables spell it: lower case,
@@ -160,7 +161,7 @@ var leafTable = map[string]rule{
 var incidentalCarriers = map[string]bool{
 	"password": true, "secret": true, "client_secret": true, "api_secret": true, "secret_key": true, "secret_access_key": true, "secret_string": true,
 	"secret_binary": true, "refresh_token": true, "id_token": true, "private_key": true, "signing_key": true, "encryption_key": true, "set-cookie": true,
-	"csrf_token": true, "signature": true, "plaintext": true, "web_identity_token": true, "saml_assertion": true,
+	"client_assertion": true, "csrf_token": true, "signature": true, "plaintext": true, "web_identity_token": true, "saml_assertion": true,
 	"x-amz-signature": true, "x-amz-security-token": true, "x-goog-signature": true, // the access key id is the name
 }
 

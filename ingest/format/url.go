@@ -16,6 +16,7 @@ var queryCarriers = map[string]string{
 	"sig": "sig", "signature": "signature", "x-amz-security-token": "x-amz-security-token", "x-amz-signature": "x-amz-signature",
 	"x-goog-signature": "x-goog-signature", "sessionid": "session", "session_token": "session", "jsessionid": "session", "phpsessid": "session",
 	"jwt": "jwt", "ticket": "ticket", "hapikey": "api_key", "subscription-key": "api_key",
+	"appkey": "api_key", "app_key": "api_key", "credential": "credential", "client_assertion": "client_assertion",
 }
 
 // place is where a URL stands.
@@ -51,31 +52,56 @@ func (p *place) add(row *tokenwatch.Row, carrier, name string, secret []byte) {
 // addURLCredentials notes the credentials in a URL or path: those of its query
 // and fragment, and its user information.
 func addURLCredentials(row *tokenwatch.Row, url []byte, at *place) {
-	i := firstOf(url, '?', '#', ';')
-	if i >= 0 {
+	if user, rest, ok := userinfo(url); ok {
+		user, secret, both := bytes.Cut(user, []byte(":"))
+		if both && len(secret) > 0 {
+			at.add(row, at.userinfo, "", secret)
+		}
+		if shapeOf(user) == isSecret {
+			at.add(row, at.userinfo, "", user)
+		}
+		url = rest
+	}
+	if i := firstOf(url, '?', '#', ';'); i >= 0 {
 		addQueryCredentials(row, url[i+1:], at)
-	} else {
-		i = len(url)
 	}
-	if head := url[:i]; len(head) > 0 && head[0] != '/' {
-		s := bytes.Index(head, []byte("://"))
-		if s < 0 {
-			return
+}
+
+// userinfo returns the user information of a URL and what follows it. A password
+// may hold signs that would end it if there were none: what stands before them
+// is then no port.
+func userinfo(url []byte) (user, rest []byte, ok bool) {
+	s := 2
+	if !bytes.HasPrefix(url, []byte("//")) {
+		if len(url) == 0 || url[0] == '/' {
+			return nil, url, false
 		}
-		authority, _, _ := bytes.Cut(head[s+3:], []byte("/"))
-		if k := bytes.LastIndexByte(authority, '@'); k > 0 {
-			user, secret, ok := bytes.Cut(authority[:k], []byte(":"))
-			switch {
-			case ok && len(secret) > 0:
-				at.add(row, at.userinfo, "", secret)
-				if shapeOf(user) == isSecret {
-					at.add(row, at.userinfo, "", user)
-				}
-			case shapeOf(user) == isSecret:
-				at.add(row, at.userinfo, "", user)
+		if s = bytes.Index(url, []byte("://")) + 3; s < 3 {
+			return nil, url, false
+		}
+	}
+	colon, last := -1, -1
+scan:
+	for i := s; i < len(url); i++ {
+		switch url[i] {
+		case '/':
+			break scan
+		case '?', '#':
+			if last >= 0 || colon < 0 || isDigits(url[colon+1:i]) {
+				break scan
 			}
+		case ':':
+			if colon < 0 {
+				colon = i
+			}
+		case '@':
+			last = i
 		}
 	}
+	if last <= s {
+		return nil, url, false
+	}
+	return url[s:last], url[last+1:], true
 }
 
 // addQueryCredentials notes the credentials among the parameters of a query.
@@ -89,10 +115,10 @@ func addQueryCredentials(row *tokenwatch.Row, query []byte, at *place) {
 			pair, query = query, nil
 		}
 		key, value, ok := bytes.Cut(pair, []byte("="))
-		if !ok || len(value) == 0 || len(key) > len(buf) {
+		if !ok || len(value) == 0 || len(key) > 3*len(buf) {
 			continue
 		}
-		name := appendUnescaped(buf[:0], key)
+		name := parameter(appendUnescaped(buf[:0], key))
 		for i, c := range name {
 			if c >= 'A' && c <= 'Z' {
 				name[i] = c + 'a' - 'A'
@@ -109,6 +135,22 @@ func addQueryCredentials(row *tokenwatch.Row, query []byte, at *place) {
 			at.add(row, at.other, "", unescape(row, value))
 		}
 	}
+}
+
+// parameter returns the name of a parameter without brackets: token[] is token,
+// and user[password] is password.
+func parameter(name []byte) []byte {
+	if n := len(name); n == 0 || name[n-1] != ']' {
+		return name
+	}
+	open := bytes.LastIndexByte(name, '[')
+	switch {
+	case open <= 0:
+		return name
+	case open+2 == len(name):
+		return parameter(name[:open])
+	}
+	return name[open+1 : len(name)-1]
 }
 
 // unescape returns v percent-decoded, in the row's memory if it had to be.
@@ -151,11 +193,11 @@ func setURL(row *tokenwatch.Row, url []byte) {
 		if i := bytes.Index(url, []byte("://")); i > 0 && i < 12 {
 			setOnce(row, tokenwatch.ColScheme, url[:i])
 			host, path := url[i+3:], []byte(nil)
+			if _, rest, ok := userinfo(url); ok {
+				host = rest
+			}
 			if j := firstOf(host, '/', '?', '#'); j >= 0 {
 				host, path = host[:j], host[j:]
-			}
-			if at := bytes.LastIndexByte(host, '@'); at >= 0 {
-				host = host[at+1:]
 			}
 			setOnce(row, tokenwatch.ColHost, host)
 			url = path

@@ -25,6 +25,7 @@ type walker struct {
 	fields int
 	query  []byte
 	weak   []weakValue
+	pair   pair
 	slots  [numSlots][]byte
 	ocsf   bool
 	plain  bool // duration came as a bare number
@@ -75,6 +76,7 @@ func (w *walker) begin(record []byte, row *tokenwatch.Row) {
 	w.renew()
 	w.record, w.row = record, row
 	w.weak = w.weak[:0]
+	w.pair.part = noPart
 	w.fields, w.query, w.ocsf, w.plain = 0, nil, false, false
 	if w.filled {
 		w.slots, w.filled = [numSlots][]byte{}, false

@@ -27,9 +27,13 @@ type Normalizer struct {
 // New returns a Normalizer with empty caches.
 func New() *Normalizer { return &Normalizer{agents: newMemo(), classes: newMemo()} }
 
+// maxMethod is the length of the longest method that is written in upper case
+// whatever its spelling. Longer text is none, and could be an encoding.
+const maxMethod = 15
+
 // Normalize completes row. What it adds lives as long as the row's other values.
 func (n *Normalizer) Normalize(row *tokenwatch.Row) {
-	if m := row.Text(tokenwatch.ColMethod); m != nil && hasLower(m) {
+	if m := row.Text(tokenwatch.ColMethod); m != nil && len(m) <= maxMethod && hasLower(m) {
 		row.SetText(tokenwatch.ColMethod, row.Build(func(b []byte) []byte { return appendUpper(b, m) }))
 	}
 	if h := row.Text(tokenwatch.ColHost); h != nil && hasUpper(h) {

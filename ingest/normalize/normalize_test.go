@@ -180,3 +180,16 @@ func BenchmarkNormalize(b *testing.B) {
 		n.Normalize(&row)
 	}
 }
+
+// Text that is too long for a method is left as it is: the sealer could not tell
+// what it encodes.
+func TestLongMethod(t *testing.T) {
+	for in, want := range map[string]string{"get": "GET", "version-control": "VERSION-CONTROL", "bWFuZ28ta29hbGEt": "bWFuZ28ta29hbGEt"} {
+		var row tokenwatch.Row
+		row.SetString(tokenwatch.ColMethod, in)
+		New().Normalize(&row)
+		if got := string(row.Text(tokenwatch.ColMethod)); got != want {
+			t.Errorf("method %q became %q, want %q", in, got, want)
+		}
+	}
+}

@@ -97,11 +97,11 @@ func (s *Sealer) basic(b []byte) (user, password []byte, ok bool) {
 	return bytes.Cut(decoded, []byte(":"))
 }
 
-// firstBlank returns where the first blank or plus is among the bytes that a
+// firstBlank returns where the first blank, tab or plus is among the bytes that a
 // scheme and it may take, -1 if there is none.
 func firstBlank(t []byte) int {
 	for i, c := range t[:min(len(t), 17)] {
-		if c == ' ' || c == '+' {
+		if c == ' ' || c == '\t' || c == '+' {
 			return i
 		}
 	}

@@ -116,6 +116,9 @@ func (s *Sealer) userinfo(i int, v *view, at int) int {
 			}
 		case '@':
 			if colon < 0 {
+				if n := bytes.IndexAny(t[j+1:], "/?# \"@"); n >= 0 && t[j+1+n] == '@' && bytes.IndexByte(t[j+1:j+1+n], ':') >= 0 {
+					continue // the user is a mail address
+				}
 				if looksSecret(t[at:j]) {
 					s.found(i, v, at, j)
 				}

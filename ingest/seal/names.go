@@ -50,17 +50,33 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 	}
 	row.SetString(tokenwatch.ColToken, string(token))
 	for i := range row.Names {
-		n := &row.Names[i]
-		e := s.ids.name(s, n)
-		if n.Kind == tokenwatch.NameAccessKeyID {
+		if n := &row.Names[i]; n.Kind == tokenwatch.NameAccessKeyID {
 			s.kind(row, accessKeyKind(n.Value))
 		}
-		if e.secret && e.id != token {
+	}
+}
+
+// name notes the row's names as those of its token, but for those that would
+// show a credential of the record. All needles are known and indexed.
+func (s *Sealer) name(row *tokenwatch.Row) {
+	text := row.Text(tokenwatch.ColToken)
+	if text == nil || len(row.Names) == 0 {
+		return
+	}
+	token := tokenwatch.TokenID("")
+	for i := range row.Names {
+		n := &row.Names[i]
+		e := s.ids.name(s, n)
+		if e.epoch == s.epoch && string(e.owner) == string(text) || e.secret && string(e.id) != string(text) {
 			continue
 		}
-		if !s.reveals(n) {
-			s.nameAll(e, token)
+		if s.reveals(n) {
+			continue
 		}
+		if token == "" {
+			token = tokenwatch.TokenID(text)
+		}
+		s.nameAll(e, token)
 	}
 }
 
@@ -131,23 +147,44 @@ func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
 	}
 }
 
-// reveals tells whether to show a name would show a credential of the record:
-// a name that contains it, or a prefix that is too much of it.
+// reveals tells whether to show a name would show a credential of the record: a
+// name that shares a part with it, as it stands or below an encoding. Only the
+// beginning of a credential may be shown, and no more than half of it.
 func (s *Sealer) reveals(n *tokenwatch.Name) bool {
+	if s.needles.empty() {
+		return false
+	}
+	begins := false
 	for _, list := range [2][]needle{s.needles.long, s.needles.short} {
 		for i := range list {
 			b := list[i].b
+			if list[i].derived {
+				continue
+			}
 			if len(b) >= 4 && bytes.Contains(n.Value, b) {
 				return true
 			}
-			if n.Kind == tokenwatch.NamePrefix {
-				if k := shownPart(n.Value); bytes.HasPrefix(b, k) && 2*unique(k) > unique(b) {
+			if k := shownPart(n.Value); bytes.HasPrefix(b, k) {
+				if 2*unique(k) > unique(b) {
 					return true
 				}
+				begins = true
 			}
 		}
 	}
-	return false
+	return !begins && s.shares(n.Value)
+}
+
+// shares tells whether a text that is no field of the row shares a part with
+// a needle.
+func (s *Sealer) shares(t []byte) bool {
+	i, spans := len(s.fields), len(s.spans)
+	s.work += 64 * len(t)
+	s.fields = append(s.fields, field{text: t, attr: -1, col: tokenwatch.ColToken, has: s.survey(t)})
+	s.searchNeedles(i)
+	found := len(s.spans) > spans
+	s.fields, s.spans = s.fields[:i], s.spans[:spans]
+	return found
 }
 
 // NameID returns the id of a token that a log knows by a name only, while no
@@ -184,9 +221,8 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 		if unique(value) > maxPrefix {
 			return &entry{id: s.nameID(kind, n.Issuer, value), secret: true}
 		}
-	case tokenwatch.NameJTI:
 	default:
-		if formatOf(value) != nil || (len(value) > 0 && issued(value, 0) == len(value)) {
+		if formatOf(value) != nil || (kind != tokenwatch.NameJTI && len(value) > 0 && issued(value, 0) == len(value)) {
 			e := *s.newCredential(value)
 			e.secret = true
 			return &e

@@ -54,6 +54,17 @@ func (s *Sealer) Digest(record []byte) string {
 	return s.reject.id(tokenwatch.DigestPrefix, 0, record)
 }
 
+// Holds tells whether a text holds a known format or a value named as a secret,
+// as it stands or below an encoding: a column would not show it as it is.
+func (s *Sealer) Holds(text []byte) bool {
+	s.fields, s.spans, s.arena = s.fields[:0], s.spans[:0], s.arena[:0]
+	s.needles.reset()
+	s.work = 1<<16 + 64*len(text)
+	s.fields = append(s.fields, field{text: text, attr: -1, col: tokenwatch.ColSource})
+	s.search(0)
+	return len(s.spans) > 0
+}
+
 // Seal appends the row to b without its credentials, and empties
 // row.Credentials. It may change every text of the row, whose memory must stay
 // as it is until Seal returns. One Sealer at a time fills a Builder.
@@ -82,6 +93,7 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 			s.searchNeedles(i)
 		}
 	}
+	s.name(row)
 	if len(s.spans) > 0 || odd != 0 || s.plain {
 		s.rewrite(row)
 	}
