@@ -105,7 +105,7 @@ func measure(ctx context.Context, n, conns, chunk int, share float64, probes int
 	if err := server.AwaitEngine(ctx); err != nil { // it reads on from its last snapshot
 		return nil, err
 	}
-	r.Latency, r.Findings, err = probe(ctx, server, day2, share*r.EventsPerSecond, probes)
+	r.Latency, r.Findings, err = probe(ctx, server, day2, chunk, share*r.EventsPerSecond, probes)
 	return r, err
 }
 

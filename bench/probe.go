@@ -28,7 +28,7 @@ type Latency struct {
 // probe sends a day at a rate and plants attacks between its requests: a token
 // never seen, doing sixty things that its peers never did, at the time the day has
 // got to.
-func probe(ctx context.Context, s *Server, day string, rate float64, count int) (Latency, int, error) {
+func probe(ctx context.Context, s *Server, day string, chunk int, rate float64, count int) (Latency, int, error) {
 	var mu sync.Mutex
 	planted := map[string]time.Time{} // by actor of the attack
 	found := map[string]time.Duration{}
@@ -51,7 +51,6 @@ func probe(ctx context.Context, s *Server, day string, rate float64, count int) 
 	var attacks sync.WaitGroup
 	var failed error
 	next, begin, events := 0, time.Now(), 0
-	const chunk = 1 << 20
 	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte) {
 		mu.Lock()
 		defer mu.Unlock()

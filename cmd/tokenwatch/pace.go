@@ -15,7 +15,7 @@ import (
 // how long one group of them waits at most: an engine that has stopped does not
 // stop the log.
 const (
-	maxAhead  = 1 << 17 // rows
+	maxAhead  = 1 << 16 // rows
 	maxPaused = 250 * time.Millisecond
 )
 
