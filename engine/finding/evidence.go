@@ -81,7 +81,9 @@ func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 			values = append(values, value{text, feature.Telling(b, int(ref.Row))})
 		}
 	}
-	slices.SortStableFunc(values, func(a, b value) int { return a.rank - b.rank })
+	if axis != feature.Network { // what was done there does not make a network more telling
+		slices.SortStableFunc(values, func(a, b value) int { return a.rank - b.rank })
+	}
 	var texts []string
 	for _, v := range values[:min(len(values), maxReasonValues)] {
 		texts = append(texts, v.text)
