@@ -35,8 +35,8 @@ type Config struct {
 	// Key makes finding ids and keys the engine's hashes; equal logs give equal
 	// findings only under equal keys.
 	Key [32]byte
-	// Rate is how many false findings are expected per entity and week; findings
-	// less certain than that are not raised. 0 is 0.05.
+	// Rate is how many false findings the detectors' models expect per entity and
+	// week; findings less certain than that are not raised. 0 is 0.05.
 	Rate float64
 	// Lateness is how long a window waits for late events. 0 is three hours.
 	Lateness time.Duration

@@ -102,7 +102,7 @@ func (p *Peers) trim(a feature.Axis) {
 
 // newcomers is how many different values an entity of a kind is expected to
 // show in its first active hour, where no peers have taught us better. They are
-// the order of magnitude of the first hours in public CloudTrail and web logs;
+// set by judgement, with the shipped trail in view, and not fitted to traffic;
 // twenty peers outweigh them.
 var newcomers = [tokenwatch.NumEntityKinds][feature.NumAxes]float64{
 	tokenwatch.EntityToken:   {feature.Network: 1.5, feature.AgentFamily: 1.5, feature.Route: 8, feature.Action: 8, feature.ActionClass: 2},

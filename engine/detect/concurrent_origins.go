@@ -20,9 +20,10 @@ import (
 //	p = (C + a·π) / (H + a),  a = 10 hours, π that of its peers,
 //
 // times how rarely the two sides of an honest pair differ in the kind of
-// network, in the program, and in the credential of one session. The factors are
-// those behind the fidelity ladder that Elastic and GuardDuty use for stolen
-// session credentials, as probabilities.
+// network, in the program, and in the credential of one session. Looking at these
+// in turn follows the fidelity ladder of Elastic's rule for session tokens used
+// from several addresses; the numbers are ours, set by judgement with the shipped
+// trail in view, and not fitted to traffic.
 //
 // For an actor only pairs with different credentials count: if both sides use
 // one token, that token's own finding tells it.
@@ -120,6 +121,6 @@ func foreign(s *Subject, a, b window.Origin) bool {
 }
 
 func (concurrentOrigins) Explain(s tokenwatch.Signal, values []string) string {
-	return fmt.Sprintf("was in use from two networks at once, %s, which happens in %s of 100 of its hours",
+	return fmt.Sprintf("was in use from two networks at once, %s, where %s of 100 hours would be expected to show that",
 		strings.Join(values, " and "), decimal(s.Expected*100))
 }

@@ -34,8 +34,8 @@ type novelty struct {
 type class struct {
 	name string
 	// inFirstHour is the share of entities that do this in their first hour;
-	// asNovelty the share among all later first times of a class. From public
-	// CloudTrail and audit logs, rounded; what matters is their order.
+	// asNovelty the share among all later first times of a class. Both are set by
+	// judgement, not measured; what matters is their order.
 	inFirstHour, asNovelty float64
 	attack                 string
 }

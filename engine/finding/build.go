@@ -104,7 +104,7 @@ func summary(e tokenwatch.Entity, h *Hour) string {
 	for _, r := range h.Reasons[:min(3, len(h.Reasons))] {
 		clauses = append(clauses, r.Text)
 	}
-	return fmt.Sprintf("This %s %s; by chance that would come once in %s of its hours.",
+	return fmt.Sprintf("This %s %s; by the model that would come once in %s of its hours.",
 		e.Kind, strings.Join(clauses, "; and "), odds(h.Sum))
 }
 

@@ -49,7 +49,8 @@ func Combine(signals []tokenwatch.Signal) Combined {
 //	q = 168 · 10^−S     false findings expected per entity and week of 168 hours
 //	score = 30 − 20·log10 q, cut to 0…100
 //
-// so that 56 is one false finding in 20 entity-weeks and 70 one in 100.
+// so that 56 is one false finding in 20 entity-weeks and 70 one in 100, if the
+// detectors' models hold: the rate is nominal, not calibrated on traffic.
 func Score(sum tokenwatch.Bans) int {
 	// 30 − 20·log10(168) = −14.506; all in thousandths, rounded half up.
 	milli := 20*int(sum) - 14506
