@@ -193,6 +193,7 @@ type Rejected struct {
 // Store is all roles in one, as the embedded store plays them.
 type Store interface {
 	Events
+	Segments
 	State
 	Findings
 	History

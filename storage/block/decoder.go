@@ -36,18 +36,19 @@ func NewDecoder() *Decoder {
 // Decode returns the entry of which b is the segment, but for its offset. The
 // entry shares no memory with b. The error is a [*Corrupt] or wraps [ErrNewer].
 func (d *Decoder) Decode(b []byte) (tokenwatch.Entry, error) {
-	return d.read(b, func(tokenwatch.Col) bool { return true }, true)
+	return d.read(b, tokenwatch.AllCols, true)
 }
 
 // Columns returns the batch of segment b with only some of its columns; the
 // others have no value, and there are no namings. Chunks of other columns are
 // neither decoded nor checked. Errors are those of Decode.
 func (d *Decoder) Columns(b []byte, cols ...tokenwatch.Col) (*tokenwatch.Batch, error) {
-	var wanted [tokenwatch.NumColumns]bool
-	for _, c := range cols {
-		wanted[c] = true
-	}
-	e, err := d.read(b, func(c tokenwatch.Col) bool { return wanted[c] }, false)
+	return d.Select(b, tokenwatch.Cols(cols...))
+}
+
+// Select is Columns for a set of columns.
+func (d *Decoder) Select(b []byte, cols tokenwatch.ColSet) (*tokenwatch.Batch, error) {
+	e, err := d.read(b, cols, false)
 	return e.Batch, err
 }
 
@@ -62,7 +63,7 @@ func (d *Decoder) Requests(b []byte) ([]tokenwatch.Request, error) {
 	return d.requests(b, &h, &cells)
 }
 
-func (d *Decoder) read(b []byte, wanted func(tokenwatch.Col) bool, extras bool) (tokenwatch.Entry, error) {
+func (d *Decoder) read(b []byte, wanted tokenwatch.ColSet, extras bool) (tokenwatch.Entry, error) {
 	h, err := ReadHead(b)
 	if err != nil {
 		return tokenwatch.Entry{}, err
@@ -75,7 +76,7 @@ func (d *Decoder) read(b []byte, wanted func(tokenwatch.Col) bool, extras bool) 
 	var attrs tokenwatch.Attributes
 	for i := range h.Columns {
 		c := &h.Columns[i]
-		if !wanted(c.Col) {
+		if !wanted.Has(c.Col) {
 			continue
 		}
 		r, err := d.open(b, c.Extent, c.Col.String(), &cells)

@@ -34,6 +34,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		cfg:      cfg,
 		ballast:  ballast{cfg.FS, cfg.Dir, cfg.Ballast},
 		decoder:  block.NewDecoder(),
+		pins:     make(map[*func()]struct{}),
 		stopped:  make(chan struct{}),
 		appended: make(chan struct{}),
 		changed:  make(chan struct{}),

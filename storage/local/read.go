@@ -92,11 +92,24 @@ type found struct {
 // offsets yields what the index has in a range, in order.
 func (s *Store) offsets(ctx context.Context, r storage.Range) iter.Seq2[found, error] {
 	return func(yield func(found, error) bool) {
+		v, done, err := s.acquire()
+		if err != nil {
+			yield(found{}, err)
+			return
+		}
+		defer done()
+		s.offsetsIn(ctx, v, r)(yield)
+	}
+}
+
+// offsetsIn is offsets in a view that the caller keeps.
+func (s *Store) offsetsIn(ctx context.Context, v *view, r storage.Range) iter.Seq2[found, error] {
+	return func(yield func(found, error) bool) {
 		upper := []byte{keyIndex + 1}
 		if r.Last != 0 {
 			upper = numbered(keyIndex, uint64(r.Last)+1)
 		}
-		for it, err := range s.scan(ctx, numbered(keyIndex, uint64(max(r.First, 1))), upper) {
+		for it, err := range scanIn(ctx, v.snapshot, numbered(keyIndex, uint64(max(r.First, 1))), upper) {
 			if err != nil {
 				yield(found{}, err)
 				return
@@ -126,7 +139,14 @@ func (s *Store) scan(ctx context.Context, lower, upper []byte) iter.Seq2[*pebble
 			return
 		}
 		defer done()
-		it, err := v.snapshot.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		scanIn(ctx, v.snapshot, lower, upper)(yield)
+	}
+}
+
+// scanIn is scan in a view that the caller keeps.
+func scanIn(ctx context.Context, r pebble.Reader, lower, upper []byte) iter.Seq2[*pebble.Iterator, error] {
+	return func(yield func(*pebble.Iterator, error) bool) {
+		it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
 			yield(nil, classify("store", err))
 			return

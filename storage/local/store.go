@@ -65,6 +65,7 @@ type Store struct {
 	mu       sync.Mutex
 	closed   bool
 	view     *view
+	pins     map[*func()]struct{} // give up a view that a caller of Segments may still use
 	tail     tail
 	last     tokenwatch.Offset
 	head     history.Head
@@ -108,6 +109,9 @@ func (s *Store) Close() error {
 	// The last commit: it waits for those before it, and none comes after.
 	s.queue.do(context.Background(), &work{plan: func(*group) error {
 		s.mu.Lock()
+		for unpin := range s.pins {
+			(*unpin)()
+		}
 		s.release(s.view)
 		s.view = nil
 		s.mu.Unlock()

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"BadEntries", badEntries},
 		{"FollowWaits", followWaits},
 		{"ScanRange", scanRange},
+		{"Segments", segments},
 		{"Concurrent", concurrent},
 		{"Steps", steps},
 		{"Findings", findings},
