@@ -6,7 +6,7 @@ TOOL = cd tools && $(GO) tool -n
 PKGS = ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check race fuzz crash bench golden generate build lint nightly stale
+.PHONY: help run test check race fuzz crash bench eval golden generate build lint nightly stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ crash: ## crash at every file-system operation, faults at every operation, bit r
 
 bench: build ## ingest 2 M events over HTTP with the engine on, and print the figures
 	$(GO) run ./bench
+
+eval: build ## what is found in simulated companies (needs the evaluation kit and python3)
+	$(GO) run ./bench/eval
 
 nightly: ## the long forms: more crashes, kills, histories and fuzzing
 	$(MAKE) fuzz FUZZTIME=30m
