@@ -15,6 +15,7 @@ type Batch struct {
 	columns [NumColumns]Vector
 	attrs   Attributes
 	names   []Naming
+	facts   []Fact
 }
 
 // Vector is one column of a Batch. Which fields are used follows from the
@@ -84,7 +85,7 @@ func NewBatch(rows int, columns [NumColumns]Vector, attrs Attributes, names []Na
 	if err := attrs.check(rows); err != nil {
 		return nil, fmt.Errorf("column %s: %w", ColAttrs, err)
 	}
-	return &Batch{rows, columns, attrs, names}, nil
+	return &Batch{rows: rows, columns: columns, attrs: attrs, names: names}, nil
 }
 
 var errShape = errors.New("lengths or offsets do not fit together")
@@ -193,6 +194,9 @@ func (b *Batch) Attrs() *Attributes { return &b.attrs }
 // Names returns what the batch says of its tokens' other names; no pair twice.
 func (b *Batch) Names() []Naming { return b.names }
 
+// Facts returns what the batch says about the lives of tokens, in order of rows.
+func (b *Batch) Facts() []Fact { return b.facts }
+
 // Has tells whether row i has a value in column c.
 func (b *Batch) Has(c Col, i int) bool {
 	v := &b.columns[c]
@@ -286,4 +290,19 @@ func (b *Batch) WithNames(names []Naming) *Batch {
 	c := *b
 	c.names = names
 	return &c
+}
+
+// WithFacts returns the batch with other facts; it is an error if they are not
+// in order of rows, or cite rows that the batch has not. The rest is shared.
+func (b *Batch) WithFacts(facts []Fact) (*Batch, error) {
+	last := 0
+	for i := range facts {
+		if facts[i].Row < last || facts[i].Row >= b.rows {
+			return nil, fmt.Errorf("fact %d: %w", i, errShape)
+		}
+		last = facts[i].Row
+	}
+	c := *b
+	c.facts = facts
+	return &c, nil
 }

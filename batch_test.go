@@ -221,3 +221,46 @@ func numbered(prefix string, n int) [][]byte {
 	}
 	return out
 }
+
+// TestFacts joins batches with facts and takes them apart again.
+func TestFacts(t *testing.T) {
+	var batches []*Batch
+	for n := range 3 {
+		var b Builder
+		for i := range n + 2 {
+			var row Row
+			row.SetInt(ColTime, int64(i))
+			f := row.AddFact(FactCreated)
+			f.Owner = []byte("x")
+			row.Facts = row.Facts[:0]
+			b.Append(&row)
+			if i%2 == 1 {
+				b.AddFact(Fact{Kind: FactCreated, Token: TokenID(fmt.Sprintf("tkw_%d%d", n, i))})
+				b.AddName(Naming{Token: TokenID(fmt.Sprintf("tkw_%d%d", n, i)), Alias: Alias{NameJTI, "j"}})
+			}
+		}
+		batches = append(batches, b.Batch())
+	}
+	all := Concat(batches...)
+	want := []Fact{{Row: 1, Token: "tkw_01"}, {Row: 3, Token: "tkw_11"}, {Row: 6, Token: "tkw_21"}, {Row: 8, Token: "tkw_23"}}
+	if len(all.Facts()) != len(want) {
+		t.Fatalf("%d facts, want %d", len(all.Facts()), len(want))
+	}
+	for i, f := range all.Facts() {
+		if f.Row != want[i].Row || f.Token != want[i].Token {
+			t.Errorf("fact %d is of row %d and token %s, want %d and %s", i, f.Row, f.Token, want[i].Row, want[i].Token)
+		}
+	}
+	part := all.Slice(3, 7)
+	if f := part.Facts(); len(f) != 2 || f[0].Row != 0 || f[1].Row != 3 || len(part.Names()) != 2 {
+		t.Errorf("a slice of rows 3 to 6 has facts %+v and names %v", f, part.Names())
+	}
+	for _, wrong := range [][]Fact{{{Row: 4}}, {{Row: 1}, {Row: 0}}, {{Row: -1}}} {
+		if _, err := part.WithFacts(wrong); err == nil {
+			t.Errorf("facts %+v of 4 rows: no error", wrong)
+		}
+	}
+	if part.WithNames(nil).Facts() == nil || part.WithFlags(nil, nil, nil).Facts() == nil {
+		t.Error("a batch with other names or flags has lost its facts")
+	}
+}

@@ -10,6 +10,7 @@ type Builder struct {
 	attrs Attributes
 	keys  interner
 	names namingSet
+	facts []Fact
 }
 
 // columnBuilder is one column so far. It may be behind: rows since the last value
@@ -56,9 +57,10 @@ func (d *interner) code(values *Strings, b []byte) uint32 {
 func (b *Builder) Rows() int { return b.rows }
 
 // Append adds a sealed row. The row's memory may be reused afterwards. It
-// panics if the row still holds a credential: that would be a bug of seal.
+// panics if the row still holds a credential or a fact: that would be a bug of
+// seal.
 func (b *Builder) Append(r *Row) {
-	if len(r.Credentials) != 0 {
+	if len(r.Credentials) != 0 || len(r.Facts) != 0 {
 		panic("tokenwatch: unsealed row")
 	}
 	for left := r.set; left != 0; left &= left - 1 {
@@ -137,6 +139,12 @@ func (b *Builder) appendAttrs(attrs []Attr) {
 // AddName notes that a token of the batch goes by an alias.
 func (b *Builder) AddName(n Naming) { b.names.add(n) }
 
+// AddFact adds what the row appended last says about a token's life.
+func (b *Builder) AddFact(f Fact) {
+	f.Row = b.rows - 1
+	b.facts = append(b.facts, f)
+}
+
 // Batch returns what was appended and begins anew.
 func (b *Builder) Batch() *Batch {
 	columns := [NumColumns]Vector{}
@@ -151,6 +159,9 @@ func (b *Builder) Batch() *Batch {
 		columns[i] = col.v
 	}
 	batch, err := NewBatch(b.rows, columns, b.attrs, b.names.list)
+	if err == nil && b.facts != nil {
+		batch, err = batch.WithFacts(b.facts)
+	}
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
@@ -181,6 +192,9 @@ func Concat(batches ...*Batch) *Batch {
 		}
 	}
 	batch, err := NewBatch(rows, columns, concatAttrs(rows, batches), names.list)
+	if err == nil {
+		batch, err = batch.WithFacts(concatFacts(batches))
+	}
 	if err != nil {
 		panic("tokenwatch: concat: " + err.Error())
 	}
@@ -310,6 +324,18 @@ func concatAttrs(rows int, batches []*Batch) Attributes {
 		keys := Vector{Codes: b.attrs.Keys, Dict: b.attrs.Dict}
 		out.Keys = append(out.Keys, recode(&dict, &out.Dict, &keys, len(b.attrs.Keys))...)
 		out.Values.extend(b.attrs.Values, b.attrs.Values.Len())
+	}
+	return out
+}
+
+func concatFacts(batches []*Batch) (out []Fact) {
+	at := 0
+	for _, b := range batches {
+		for _, f := range b.facts {
+			f.Row += at
+			out = append(out, f)
+		}
+		at += b.rows
 	}
 	return out
 }

@@ -21,6 +21,8 @@ type Row struct {
 	// Credentials are the raw credentials found in declared carriers; the first
 	// that is not Incidental is the one the request was made with. seal empties it.
 	Credentials []Credential
+	// Facts are what the record says about the lives of tokens; seal empties it.
+	Facts []RowFact
 }
 
 // Attr is a field of a record that no column takes.
@@ -52,6 +54,7 @@ func (r *Row) Reset() {
 	r.Attrs = r.Attrs[:0]
 	r.Names = r.Names[:0]
 	r.Credentials = r.Credentials[:0]
+	r.Facts = r.Facts[:0]
 }
 
 // Has tells whether column c has a value.
@@ -149,6 +152,21 @@ func (r *Row) AddIncidental(carrier string, secret []byte) {
 	if r.AddCredential(carrier, secret); len(secret) > 0 {
 		r.Credentials[len(r.Credentials)-1].Incidental = true
 	}
+}
+
+// AddFact adds a fact of a kind, to be filled in; it is valid until the next is
+// added.
+func (r *Row) AddFact(kind FactKind) *RowFact {
+	n := len(r.Facts)
+	if n < cap(r.Facts) {
+		r.Facts = r.Facts[:n+1]
+	} else {
+		r.Facts = append(r.Facts, RowFact{})
+	}
+	f := &r.Facts[n]
+	f.reset()
+	f.Kind = kind
+	return f
 }
 
 // Keep copies s into memory that lives as long as the row's values do.

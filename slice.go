@@ -2,7 +2,7 @@ package tokenwatch
 
 // Slice returns rows from up to, not including, to as a batch of its own.
 // Nothing of the other rows stays in it: dictionaries hold only values that are
-// used, names only those of tokens that occur.
+// used, names and facts only those of tokens and rows that occur.
 func (b *Batch) Slice(from, to int) *Batch {
 	rows := to - from
 	var columns [NumColumns]Vector
@@ -17,12 +17,23 @@ func (b *Batch) Slice(from, to int) *Batch {
 			tokens[TokenID(v.Dict.At(int(v.Codes[i])))] = struct{}{}
 		}
 	}
+	var facts []Fact
+	for _, f := range b.facts {
+		if f.Row >= from && f.Row < to {
+			f.Row -= from
+			facts = append(facts, f)
+			tokens[f.Token], tokens[f.Previous] = struct{}{}, struct{}{}
+		}
+	}
 	for _, n := range b.names {
 		if _, ok := tokens[n.Token]; ok {
 			names = append(names, n)
 		}
 	}
 	out, err := NewBatch(rows, columns, b.attrs.slice(from, to), names)
+	if err == nil {
+		out, err = out.WithFacts(facts)
+	}
 	if err != nil {
 		panic("tokenwatch: slice: " + err.Error())
 	}

@@ -38,10 +38,12 @@ type Alias struct {
 	Value string   `json:"value"`
 }
 
-// Naming says that, according to a batch, a token goes by an alias.
+// Naming says that, according to a batch, a token goes by an alias. Two tokens
+// with one alias of one issuer are one, unless the alias is a display prefix.
 type Naming struct {
-	Token TokenID
-	Alias Alias
+	Token  TokenID
+	Alias  Alias
+	Issuer string // scope within which the alias is unique; "" where it is so by itself
 }
 
 // EntityKind is what a baseline, a window or a finding is about.

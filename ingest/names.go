@@ -45,5 +45,6 @@ func (n named) wrote(entries []tokenwatch.Entry) {
 // namings that collide.
 func key(tenant string, n tokenwatch.Naming) xxh3.Uint128 {
 	seed := xxh3.HashStringSeed(string(n.Token), xxh3.HashString(tenant))
-	return xxh3.HashString128Seed(n.Alias.Value, xxh3.HashStringSeed(string(n.Alias.Kind), seed))
+	seed = xxh3.HashStringSeed(n.Issuer, xxh3.HashStringSeed(string(n.Alias.Kind), seed))
+	return xxh3.HashString128Seed(n.Alias.Value, seed)
 }

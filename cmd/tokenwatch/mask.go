@@ -54,17 +54,20 @@ func (m mask) apply(b *tokenwatch.Batch) (*tokenwatch.Batch, error) {
 	for i := range columns {
 		columns[i] = *b.Column(tokenwatch.Col(i))
 	}
-	attrs, names := *b.Attrs(), b.Names()
+	attrs, names, facts := *b.Attrs(), b.Names(), b.Facts()
 	for _, c := range m {
 		columns[c] = tokenwatch.Vector{}
 		switch c {
 		case tokenwatch.ColAttrs:
 			attrs = tokenwatch.Attributes{}
 		case tokenwatch.ColToken:
-			names = nil // they are the tokens'
+			names, facts = nil, nil // they are the tokens'
 		}
 	}
 	out, err := tokenwatch.NewBatch(b.Rows(), columns, attrs, names)
+	if err == nil {
+		out, err = out.WithFacts(facts)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mask columns: %w", err)
 	}

@@ -189,6 +189,7 @@ type entry struct {
 	kind    string             // token kind, if the form tells
 	aliases []tokenwatch.Alias // names that follow from the secret or are the name
 	issuer  string             // of a JWT
+	scope   string             // of a name: where it is unique
 	subject string             // of a JWT
 	secret  bool               // a name that is a secret: it is masked and not shown
 

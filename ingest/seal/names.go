@@ -19,31 +19,23 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 		row.Clear(tokenwatch.ColToken)
 	}
 	var token tokenwatch.TokenID
+	s.given = s.given[:0]
 	for i := range row.Credentials {
 		c := &row.Credentials[i]
 		used := token == "" && !c.Incidental
-		if id := s.carrier(row, c, used); used {
+		id := s.carrier(row, c, used)
+		if used {
 			token = id
 		}
+		s.given = append(s.given, id)
 	}
-	strength := len(tokenwatch.NameKinds)
-	fromName := token == ""
-	for i := range row.Names {
-		n := &row.Names[i]
-		e := s.ids.name(s, n)
-		if e.secret {
-			s.needles.add(n.Value, string(e.id))
-		}
-		k := slices.Index(tokenwatch.NameKinds, n.Kind)
-		if k < 0 {
-			k = len(tokenwatch.NameKinds) - 1 // of a kind unknown here: as weak as the weakest
-		}
-		if e.secret && n.Kind != tokenwatch.NamePrefix {
-			k = -1 // a credential after all
-		}
-		if fromName && k < strength {
-			token, strength = e.id, k
-		}
+	for i := range row.Facts {
+		f := &row.Facts[i]
+		s.strongest(f.Subject)
+		s.strongest(f.Previous)
+	}
+	if id := s.strongest(row.Names); token == "" {
+		token = id
 	}
 	if token == "" {
 		return
@@ -56,16 +48,44 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 	}
 }
 
+// strongest returns the id of the strongest of a token's names, "" if there is
+// none. A name that is a credential after all becomes a needle.
+func (s *Sealer) strongest(names []tokenwatch.Name) (token tokenwatch.TokenID) {
+	strength := len(tokenwatch.NameKinds)
+	for i := range names {
+		n := &names[i]
+		e := s.ids.name(s, n)
+		if e.secret {
+			s.needles.add(n.Value, string(e.id))
+		}
+		k := slices.Index(tokenwatch.NameKinds, n.Kind)
+		if k < 0 {
+			k = len(tokenwatch.NameKinds) - 1 // of a kind unknown here: as weak as the weakest
+		}
+		if e.secret && n.Kind != tokenwatch.NamePrefix {
+			k = -1 // a credential after all
+		}
+		if k < strength {
+			token, strength = e.id, k
+		}
+	}
+	return token
+}
+
 // name notes the row's names as those of its token, but for those that would
 // show a credential of the record. All needles are known and indexed.
 func (s *Sealer) name(row *tokenwatch.Row) {
-	text := row.Text(tokenwatch.ColToken)
-	if text == nil || len(row.Names) == 0 {
+	s.nameAs(row.Names, row.Text(tokenwatch.ColToken))
+}
+
+// nameAs notes names as those of the token whose id is text.
+func (s *Sealer) nameAs(names []tokenwatch.Name, text []byte) {
+	if text == nil || len(names) == 0 {
 		return
 	}
 	token := tokenwatch.TokenID("")
-	for i := range row.Names {
-		n := &row.Names[i]
+	for i := range names {
+		n := &names[i]
 		e := s.ids.name(s, n)
 		if e.epoch == s.epoch && string(e.owner) == string(text) || e.secret && string(e.id) != string(text) {
 			continue
@@ -143,7 +163,7 @@ func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
 	}
 	e.epoch, e.owner = s.epoch, token
 	for _, a := range e.aliases {
-		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a})
+		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a, Issuer: e.scope})
 	}
 }
 
@@ -228,7 +248,7 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 			return &e
 		}
 	}
-	return &entry{id: s.nameID(kind, n.Issuer, value), aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}}
+	return &entry{id: s.nameID(kind, n.Issuer, value), aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}, scope: n.Issuer}
 }
 
 func (s *Sealer) nameID(kind tokenwatch.NameKind, issuer string, value []byte) tokenwatch.TokenID {

@@ -31,6 +31,7 @@ type Sealer struct {
 	rows    int
 	epoch   uint64 // counts batches, so that a name is added to each once
 	names   []tokenwatch.Naming
+	given   []tokenwatch.TokenID // ids of the row's credentials, by place
 }
 
 // New returns a sealer of a tenant's rows.
@@ -94,12 +95,17 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 		}
 	}
 	s.name(row)
+	s.nameFacts(row)
 	if len(s.spans) > 0 || odd != 0 || s.plain {
 		s.rewrite(row)
 	}
-	row.Credentials = row.Credentials[:0]
+	facts := row.Facts
+	row.Credentials, row.Facts = row.Credentials[:0], row.Facts[:0]
 	b.Append(row)
 	s.rows = b.Rows()
+	for i := range facts {
+		b.AddFact(s.fact(&facts[i]))
+	}
 	for _, n := range s.names {
 		b.AddName(n)
 	}
@@ -132,7 +138,8 @@ type field struct {
 	repeats bool      // the same text may well come again
 	named   *nameRule // the attr's key names a secret
 	has     survey
-	masked  bool // as a whole
+	masked  bool    // as a whole
+	fact    *[]byte // where the text stands if it is a fact's
 }
 
 // freeColumns hold text that a client wrote. In all other columns, vocabulary
@@ -173,6 +180,13 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 		s.fields = append(s.fields,
 			field{text: a.Key, attr: int32(i), key: true, free: true, repeats: true},
 			field{text: a.Value, attr: int32(i), free: true, repeats: true, named: secretName(a.Key)})
+	}
+	for i := range row.Facts {
+		row.Facts[i].Texts(func(text *[]byte, free bool) {
+			if len(*text) > 0 {
+				s.fields = append(s.fields, field{text: *text, attr: -1, col: tokenwatch.ColAttrs, free: free, repeats: true, fact: text})
+			}
+		})
 	}
 }
 
@@ -221,6 +235,8 @@ func (s *Sealer) rewrite(row *tokenwatch.Row) {
 			t = s.build(func(out []byte) []byte { return appendClean(out, t) })
 		}
 		switch {
+		case f.fact != nil:
+			*f.fact = t
 		case f.attr < 0:
 			row.SetText(f.col, t)
 		case f.key:

@@ -3,6 +3,7 @@ package seal
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +31,9 @@ func testSealer(t testing.TB, cfg Config) *Sealer { return New(testKeys(t), "acm
 
 // TestGolden shows what becomes of a row. Each line of input is a field: a
 // column's name and its text; "credential CARRIER TEXT"; "name KIND ISSUER TEXT"
-// (issuer - for none); "attr KEY TEXT". A text in quotes is a Go string.
+// (issuer - for none); "attr KEY TEXT"; "fact KIND FIELD=TEXT …", where a field
+// is secret, previous_secret or the kind of a name (after previous. of the one
+// before) or one of the fact's. A text in quotes is a Go string.
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "../../testdata/seal", func(t *testing.T, path string) {
 		s := testSealer(t, Config{})
@@ -75,12 +78,47 @@ func setField(t *testing.T, row *tokenwatch.Row, line string) {
 	case "attr":
 		key, v, _ := strings.Cut(rest, " ")
 		row.AddAttr(text(key), text(v))
+	case "fact":
+		kind, rest, _ := strings.Cut(rest, " ")
+		setFact(t, row, row.AddFact(tokenwatch.FactKind(kind)), strings.Fields(rest))
 	default:
 		c, ok := tokenwatch.ColumnByName(field)
 		if !ok {
 			t.Fatalf("no column %s", field)
 		}
 		row.SetText(c, text(rest))
+	}
+}
+
+func setFact(t *testing.T, row *tokenwatch.Row, f *tokenwatch.RowFact, fields []string) {
+	t.Helper()
+	for _, field := range fields {
+		key, v, _ := strings.Cut(field, "=")
+		switch key {
+		case "secret":
+			row.AddIncidental("body", []byte(v))
+			f.Secret = len(row.Credentials)
+		case "previous_secret":
+			row.AddIncidental("body", []byte(v))
+			f.PreviousSecret = len(row.Credentials)
+		case "lineage":
+			f.Lineage = []byte(v)
+		case "owner":
+			f.Owner = []byte(v)
+		case "scope":
+			f.Scopes = append(f.Scopes, []byte(v))
+		case "place":
+			f.Place = []byte(v)
+		default:
+			if kind, ok := strings.CutPrefix(key, "previous."); ok {
+				f.AddPrevious(tokenwatch.NameKind(kind), "", []byte(v))
+				break
+			}
+			if !slices.Contains(tokenwatch.NameKinds, tokenwatch.NameKind(key)) {
+				t.Fatalf("no field %s of a fact", key)
+			}
+			f.AddName(tokenwatch.NameKind(key), "", []byte(v))
+		}
 	}
 }
 
@@ -93,6 +131,9 @@ func show(b *tokenwatch.Batch) string {
 			}
 		}
 		b.EachAttr(i, func(k, v string) { fmt.Fprintf(&out, "attr %s %s\n", k, v) })
+	}
+	for _, f := range b.Facts() {
+		fmt.Fprintf(&out, "fact %s token %s previous %s lineage %q owner %q scopes %q place %q\n", f.Kind, f.Token, f.Previous, f.Lineage, f.Owner, f.Scopes, f.Place)
 	}
 	for _, n := range b.Names() {
 		fmt.Fprintf(&out, "named %s %s %s\n", n.Token, n.Alias.Kind, n.Alias.Value)

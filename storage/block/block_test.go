@@ -255,6 +255,8 @@ func entryDiff(want, got *tokenwatch.Entry) string {
 		return "requests differ"
 	case !reflect.DeepEqual(got.Batch.Names(), want.Batch.Names()):
 		return "names differ"
+	case !reflect.DeepEqual(got.Batch.Facts(), want.Batch.Facts()):
+		return "facts differ"
 	case got.Batch.Rows() != want.Batch.Rows():
 		return fmt.Sprintf("%d rows, want %d", got.Batch.Rows(), want.Batch.Rows())
 	}
@@ -312,14 +314,33 @@ func randomEntry(rng *rand.Rand, rows int) tokenwatch.Entry {
 	}
 	var names []tokenwatch.Naming
 	for i := range rng.IntN(4) {
-		names = append(names, tokenwatch.Naming{Token: "tkw_x", Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: fmt.Sprint(i)}})
+		names = append(names, tokenwatch.Naming{Token: "tkw_x", Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: fmt.Sprint(i)}, Issuer: fmt.Sprint("issuer", i%2)})
 	}
 	batch, err := tokenwatch.NewBatch(rows, columns, attrs, names)
 	if err != nil {
 		panic(err)
 	}
+	if batch, err = batch.WithFacts(randomFacts(rng, rows)); err != nil {
+		panic(err)
+	}
 	when := time.Unix(rng.Int64N(1<<33)-1<<32, rng.Int64N(1e9)).In(time.FixedZone("x", 3600))
 	return tokenwatch.Entry{Tenant: fmt.Sprint("tenant", rng.IntN(3)), Time: when, Batch: batch, Requests: randomRequests(rng)}
+}
+
+func randomFacts(rng *rand.Rand, rows int) (out []tokenwatch.Fact) {
+	for row := rng.IntN(4); row < rows; row += rng.IntN(rows + 1) {
+		f := tokenwatch.Fact{
+			Row: row, Kind: tokenwatch.FactKinds[rng.IntN(len(tokenwatch.FactKinds))], Token: "tkw_x", Lineage: fmt.Sprint("tok", row),
+			Owner: "u", Expires: tokenwatch.Never, Until: rng.Int64(), Place: "repo",
+		}
+		for i := range rng.IntN(3) {
+			f.Scopes, f.Removed = append(f.Scopes, fmt.Sprint(i)), append(f.Removed, "r")
+		}
+		if out = append(out, f); len(out) > 5 {
+			break
+		}
+	}
+	return out
 }
 
 func randomVector(rng *rand.Rand, k tokenwatch.Kind, rows int) (v tokenwatch.Vector) {

@@ -40,7 +40,7 @@ func (d *Decoder) Decode(b []byte) (tokenwatch.Entry, error) {
 }
 
 // Columns returns the batch of segment b with only some of its columns; the
-// others have no value, and there are no namings. Chunks of other columns are
+// others have no value, and there are no namings and no facts. Chunks of other columns are
 // neither decoded nor checked. Errors are those of Decode.
 func (d *Decoder) Columns(b []byte, cols ...tokenwatch.Col) (*tokenwatch.Batch, error) {
 	return d.Select(b, tokenwatch.Cols(cols...))
@@ -95,6 +95,7 @@ func (d *Decoder) read(b []byte, wanted tokenwatch.ColSet, extras bool) (tokenwa
 
 	entry := tokenwatch.Entry{Tenant: h.Tenant, Time: h.Time}
 	var names []tokenwatch.Naming
+	var facts []tokenwatch.Fact
 	if extras {
 		if entry.Requests, err = d.requests(b, &h, &cells); err != nil {
 			return tokenwatch.Entry{}, err
@@ -102,8 +103,14 @@ func (d *Decoder) read(b []byte, wanted tokenwatch.ColSet, extras bool) (tokenwa
 		if names, err = d.names(b, &h, &cells); err != nil {
 			return tokenwatch.Entry{}, err
 		}
+		if facts, err = d.facts(b, &h, &cells); err != nil {
+			return tokenwatch.Entry{}, err
+		}
 	}
 	entry.Batch, err = tokenwatch.NewBatch(h.Rows, columns, attrs, names)
+	if err == nil && facts != nil {
+		entry.Batch, err = entry.Batch.WithFacts(facts)
+	}
 	if err != nil {
 		return tokenwatch.Entry{}, &Corrupt{Part: "columns", Offset: len(b), Reason: err.Error()}
 	}
@@ -150,7 +157,20 @@ func (d *Decoder) names(b []byte, h *Head, cells *int) ([]tokenwatch.Naming, err
 		return nil, err
 	}
 	r.unwrap()
-	out := r.names()
+	out := r.names(h.Version)
+	return out, r.done()
+}
+
+func (d *Decoder) facts(b []byte, h *Head, cells *int) ([]tokenwatch.Fact, error) {
+	if h.extras[extraFacts].Length == 0 {
+		return nil, nil
+	}
+	r, err := d.open(b, h.extras[extraFacts], "facts", cells)
+	if err != nil {
+		return nil, err
+	}
+	r.unwrap()
+	out := r.facts(h.Rows)
 	return out, r.done()
 }
 

@@ -110,6 +110,12 @@ func (e *Encoder) extras(entry *tokenwatch.Entry) (out [numExtras]Extent) {
 		out[extraNames] = e.extent(start)
 		e.cells += namingCells * len(names)
 	}
+	if facts := entry.Batch.Facts(); len(facts) > 0 {
+		start := len(e.body)
+		e.body = e.facts(e.body, facts)
+		out[extraFacts] = e.extent(start)
+		e.cells += factsCells(facts)
+	}
 	return out
 }
 

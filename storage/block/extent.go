@@ -9,6 +9,7 @@ import (
 const (
 	extraRequests = iota
 	extraNames
+	extraFacts // from layout 2 on
 	numExtras
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -104,14 +105,24 @@ func FuzzChunk(f *testing.F) {
 	})
 }
 
-// FuzzRequests feeds any bytes to the readers of requests and namings.
+// FuzzRequests feeds any bytes to the readers of requests, namings and facts.
 func FuzzRequests(f *testing.F) {
 	e := randomEntry(rand.New(rand.NewPCG(2, 2)), 1)
 	enc, dec := NewEncoder(), NewDecoder()
 	f.Add(enc.requests(nil, e.Requests))
 	f.Add(enc.names(nil, []tokenwatch.Naming{{Token: "tkw_a", Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: "b"}}}))
+	f.Add(enc.facts(nil, e.Batch.Facts()))
 	f.Fuzz(func(t *testing.T, chunk []byte) {
 		r := readerOf(dec, chunk)
+		r.unwrap()
+		if facts := r.facts(1 << 10); r.done() == nil {
+			back := readerOf(dec, enc.facts(nil, facts))
+			back.unwrap()
+			if got := back.facts(1 << 10); back.done() != nil || !reflect.DeepEqual(got, facts) {
+				t.Fatalf("%d facts became %d: %v", len(facts), len(got), back.err)
+			}
+		}
+		r = readerOf(dec, chunk)
 		r.unwrap()
 		if requests := r.requests(); r.done() == nil {
 			back := readerOf(dec, enc.requests(nil, requests))
@@ -122,10 +133,10 @@ func FuzzRequests(f *testing.F) {
 		}
 		r = readerOf(dec, chunk)
 		r.unwrap()
-		if names := r.names(); r.done() == nil {
+		if names := r.names(Version); r.done() == nil {
 			back := readerOf(dec, enc.names(nil, names))
 			back.unwrap()
-			if got := back.names(); back.done() != nil || len(got) != len(names) {
+			if got := back.names(Version); back.done() != nil || len(got) != len(names) {
 				t.Fatalf("%d names became %d: %v", len(names), len(got), back.err)
 			}
 		}

@@ -17,7 +17,8 @@ import (
 // TestGolden shows the bytes of small segments, so that a change of the layout
 // is seen, and decodes segments that older programs wrote. The commands:
 //
-//	encode    rows as "column=value …", one a line, to head and bytes
+//	encode    rows as "column=value …", one a line, to head and bytes; a fact
+//	          follows its row
 //	decode    bytes in hex to head and rows; once made, an input here stays
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "../../testdata/block", func(t *testing.T, path string) {
@@ -61,8 +62,14 @@ func parseEntry(t *testing.T, input string) *tokenwatch.Entry {
 			q.Rejects = []tokenwatch.Reject{{Index: 1, Offset: 90, Length: 30, Digest: "dg_a", Reason: tokenwatch.ReasonNoTime}}
 			e.Requests = append(e.Requests, q)
 			continue
+		case "fact":
+			builder.AddFact(tokenwatch.Fact{
+				Kind: tokenwatch.FactKind(words[1]), Token: tokenwatch.TokenID(words[2]), Lineage: words[3],
+				Owner: "ann", Scopes: []string{"a:read", "b:read"}, Expires: tokenwatch.Never,
+			})
+			continue
 		case "name":
-			builder.AddName(tokenwatch.Naming{Token: tokenwatch.TokenID(words[1]), Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: words[2]}})
+			builder.AddName(tokenwatch.Naming{Token: tokenwatch.TokenID(words[1]), Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: words[2]}, Issuer: "idp"})
 			continue
 		}
 		var row tokenwatch.Row
@@ -146,6 +153,9 @@ func showEntry(e *tokenwatch.Entry) string {
 	}
 	for _, n := range b.Names() {
 		fmt.Fprintf(&out, "name %s %s %s\n", n.Token, n.Alias.Kind, n.Alias.Value)
+	}
+	for _, f := range b.Facts() {
+		fmt.Fprintf(&out, "fact %+v\n", f)
 	}
 	return out.String()
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Version is the layout that Encode writes and the newest that Decode reads.
-const Version = 1
+const Version = 2
 
 const (
 	magic       = "TWSG"
@@ -127,6 +127,10 @@ func (r *reader) head(h *Head, at int) {
 		h.Columns = append(h.Columns, c)
 	}
 	for i := range h.extras {
+		h.extras[i].Offset = at
+		if i == extraFacts && h.Version < 2 {
+			continue
+		}
 		h.extras[i] = r.extent(at)
 		at += h.extras[i].Length
 	}

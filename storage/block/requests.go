@@ -14,7 +14,7 @@ const requestMark = 1 << 0
 const (
 	requestCells, requestBytes = 144, 37
 	rejectCells, rejectBytes   = 72, 6
-	namingCells, namingBytes   = 48, 3
+	namingCells, namingBytes   = 64, 3
 )
 
 // requests appends the chunk of a segment's requests.
@@ -91,13 +91,14 @@ func (e *Encoder) names(dst []byte, names []tokenwatch.Naming) []byte {
 		b = appendText(b, string(n.Token))
 		b = appendText(b, string(n.Alias.Kind))
 		b = appendText(b, n.Alias.Value)
+		b = appendText(b, n.Issuer)
 	}
 	e.plane = b
 	return e.section(dst, b)
 }
 
-// names reads what Encoder.names wrote.
-func (r *reader) names() []tokenwatch.Naming {
+// names reads what Encoder.names of a layout wrote.
+func (r *reader) names(version int) []tokenwatch.Naming {
 	n := r.count(r.left() / namingBytes)
 	if !r.take(n, namingCells) || n == 0 {
 		return nil
@@ -107,6 +108,9 @@ func (r *reader) names() []tokenwatch.Naming {
 		out[i].Token = tokenwatch.TokenID(r.text())
 		out[i].Alias.Kind = tokenwatch.NameKind(r.text())
 		out[i].Alias.Value = r.text()
+		if version >= 2 {
+			out[i].Issuer = r.text()
+		}
 	}
 	return out
 }

@@ -41,6 +41,9 @@ func Batch(events ...Event) *tokenwatch.Batch {
 		r.SetAddr(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}))
 		r.AddAttr([]byte("n"), fmt.Append(nil, i))
 		b.Append(&r)
+		if e.Token != "" && i%8 == 1 {
+			b.AddFact(tokenwatch.Fact{Kind: tokenwatch.FactCreated, Token: tokenwatch.TokenID(e.Token), Owner: "owner of " + e.Token, Scopes: []string{"a", "b"}})
+		}
 		if e.Token != "" {
 			b.AddName(tokenwatch.Naming{
 				Token: tokenwatch.TokenID(e.Token),
@@ -101,6 +104,9 @@ func Text(e tokenwatch.Entry) string {
 		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, "names %v\n", e.Batch.Names())
+	for _, f := range e.Batch.Facts() {
+		fmt.Fprintf(&b, "fact %+v\n", f)
+	}
 	return b.String()
 }
 
