@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"google.golang.org/grpc/status"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -16,7 +18,8 @@ var filtered = []tokenwatch.Finding{
 		ID: "fnd_1", EntityKind: tokenwatch.EntityToken, Entity: "tkw_a", Token: "tkw_a",
 		Aliases: []tokenwatch.Alias{{Kind: tokenwatch.NameAccessKeyID, Value: "ASIA1"}},
 		Actor:   `a "quoted" name`, Kind: "novelty", Class: tokenwatch.ClassAnomaly, Severity: tokenwatch.SeverityHigh,
-		Status: "new", SrcIP: "2001:db8::1", Settled: true,
+		Status: "new", SrcIP: "2001:db8::1", Settled: true, Score: 91,
+		Time: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC), Raised: time.Date(2026, 3, 2, 12, 0, 1, 0, time.UTC),
 		Detectors: []string{"concurrent", "novelty"}, Attack: []string{"T1078.004"}, RequestIDs: []string{"r1", "r2"},
 	},
 	{
@@ -32,14 +35,14 @@ func TestFilter(t *testing.T) {
 		var b strings.Builder
 		for line := range strings.Lines(d.Input) {
 			line = strings.TrimSuffix(line, "\n")
-			terms, err := parseFilter(line)
+			terms, err := FindingFilter(line, nil)
 			if err != nil {
-				fmt.Fprintf(&b, "%s\n  %s: %v\n", line, Reason(err), err)
+				fmt.Fprintf(&b, "%s\n  %s: %s\n", line, Reason(err), status.Convert(err).Message())
 				continue
 			}
 			through := []string{}
 			for i := range filtered {
-				if terms.match(&filtered[i]) {
+				if terms.Match(&filtered[i]) {
 					through = append(through, filtered[i].ID)
 				}
 			}
@@ -53,23 +56,20 @@ func TestFilter(t *testing.T) {
 // does not repeat it.
 func FuzzFilter(f *testing.F) {
 	for _, s := range []string{
-		"", `severity = "high"`, `token=tkw_a AND attack:T1078.004`, `a`, `=`, `severity = "`, `status=new ANDkind=x`, `actor="\x00"`,
+		"", `severity = "high"`, `severity >= high (NOT score < 3 OR -kind:nov*)`, `src_ip:10.0.0.0/8 time > 2026-03-02`, `token=tkw_a AND attack:T1078.004`, `a`, `=`, `severity = "`, `status=new ANDkind=x`, `actor="\x00"`,
 	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		terms, err := parseFilter(s)
+		terms, err := FindingFilter(s, nil)
 		if err != nil {
 			if Reason(err) != ReasonBadFilter {
 				t.Errorf("%v", err)
 			}
 			return
 		}
-		if len(terms) > maxTerms {
-			t.Errorf("%d terms", len(terms))
-		}
 		for i := range filtered {
-			terms.match(&filtered[i])
+			terms.Match(&filtered[i])
 		}
 	})
 }

@@ -1,10 +1,13 @@
 package v1
 
 import (
+	"cmp"
 	"context"
+	"encoding/binary"
 	"math"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/api/filter"
 	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
@@ -21,8 +24,9 @@ func newFindings(c Config, seal sealer) *findings {
 	return &findings{store: c.Findings, seal: seal, feed: newFeed(c)}
 }
 
-// List pages by update: a finding that changes while someone pages moves to the
-// front and is not shown again; Poll is there for whoever must miss nothing.
+// List goes by update unless told otherwise: a finding that changes while
+// someone pages may move and be shown again or not at all; Poll is there for
+// whoever must miss nothing.
 func (s *findings) List(ctx context.Context, req *pb.ListFindingsRequest) (*pb.ListFindingsResponse, error) {
 	who, err := caller(ctx)
 	if err != nil {
@@ -32,28 +36,39 @@ func (s *findings) List(ctx context.Context, req *pb.ListFindingsRequest) (*pb.L
 	if err != nil {
 		return nil, err
 	}
-	terms, err := parseFilter(req.GetFilter())
+	wanted, err := FindingFilter(req.GetFilter(), nil)
 	if err != nil {
 		return nil, err
 	}
-	in := scope{kind: "findings.list", tenant: who.Tenant, query: req.GetFilter()}
-	before := uint64(math.MaxUint64)
-	if err := s.seal.openPlace(in, req.GetPageToken(), &before); err != nil {
-		return nil, err
+	order, err := filter.ParseOrder(cmp.Or(req.GetOrderBy(), "update desc"), FindingFields)
+	if err != nil {
+		return nil, badFilter(err)
 	}
-	out := &pb.ListFindingsResponse{}
+	in := scope{kind: "findings.list", tenant: who.Tenant, query: req.GetFilter() + "\x00" + req.GetOrderBy()}
+	var after []byte
+	if req.GetPageToken() != "" {
+		if after, err = s.seal.open(in, req.GetPageToken()); err != nil {
+			return nil, err
+		}
+	}
+	page := filter.NewPage[tokenwatch.Finding](size, after)
 	for f, err := range s.store.Findings(ctx, who.Tenant) {
 		if err != nil {
 			return nil, err
 		}
-		if f.Update >= before || f.Tenant != who.Tenant || !terms.match(&f) {
+		if f.Tenant != who.Tenant || !wanted.Match(&f) {
 			continue
 		}
-		if len(out.Findings) == size {
-			out.NextPageToken = s.seal.sealPlace(in, out.Findings[size-1].GetUpdate())
-			break
-		}
-		out.Findings = append(out.Findings, FromFinding(&f))
+		newest := binary.BigEndian.AppendUint64(nil, math.MaxUint64-f.Update)
+		page.Add(order.Key(&f, newest...), f)
+	}
+	out := &pb.ListFindingsResponse{}
+	list, next := page.Values()
+	for i := range list {
+		out.Findings = append(out.Findings, FromFinding(&list[i]))
+	}
+	if next != nil {
+		out.NextPageToken = s.seal.seal(in, next)
 	}
 	return out, nil
 }

@@ -29,14 +29,23 @@ type ListFindingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most so many; 0 means 100, more than 1000 means 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before; filter must be the same.
+	// next_page_token of the page before; filter and order_by must be the same.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
-	// Terms joined by AND, a subset of AIP-160: `severity = "high" AND token = "tkw_…"`.
-	// `=` compares a field with a value; `:` asks whether a list has it.
-	// Fields: id, entity_kind, entity, token (id or any alias), actor, kind, class,
-	// severity, status, src_ip, settled, withdrawn, learning; lists: detectors,
-	// request_ids, attack.
-	Filter        string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// AIP-160: `severity >= high AND NOT (kind = novelty OR token = "tkw_…")`.
+	// Terms are joined by AND, OR (which binds more tightly) and NOT. A term is a
+	// field, an operator and a value, or a word to be found in any text.
+	// = and != compare, on texts with * at either end for anything; < <= > >=
+	// compare numbers, times, severities; : asks for a part of a text, for one
+	// value of a list, for an address in a network, and with * for any value.
+	// Texts: id, entity_kind, entity, token (id or any alias), actor, kind, class,
+	// summary, status, src_ip, continues; ordered: severity, score, revision,
+	// update, time, raised; booleans: settled, withdrawn, learning; lists:
+	// detectors, request_ids, attack.
+	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
+	// AIP-132: at most three fields between commas, desc behind one for the
+	// greatest first: `score desc, time`. Not by token and not by lists. Default:
+	// `update desc`.
+	OrderBy       string `protobuf:"bytes,4,opt,name=order_by,json=orderBy,proto3" json:"order_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -88,6 +97,13 @@ func (x *ListFindingsRequest) GetPageToken() string {
 func (x *ListFindingsRequest) GetFilter() string {
 	if x != nil {
 		return x.Filter
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetOrderBy() string {
+	if x != nil {
+		return x.OrderBy
 	}
 	return ""
 }
@@ -1047,12 +1063,13 @@ var File_tokenwatch_v1_findings_proto protoreflect.FileDescriptor
 
 const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctokenwatch/v1/findings.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"i\n" +
+	"\x1ctokenwatch/v1/findings.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x01\n" +
 	"\x13ListFindingsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\x12\x16\n" +
-	"\x06filter\x18\x03 \x01(\tR\x06filter\"r\n" +
+	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x19\n" +
+	"\border_by\x18\x04 \x01(\tR\aorderBy\"r\n" +
 	"\x14ListFindingsResponse\x122\n" +
 	"\bfindings\x18\x01 \x03(\v2\x16.tokenwatch.v1.FindingR\bfindings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"#\n" +

@@ -32,7 +32,8 @@ const (
 // Findings are read one by one, as a list, or as a feed in the order of their
 // updates.
 type FindingsClient interface {
-	// List returns the findings of the caller's tenant, the one updated last first.
+	// List returns the findings of the caller's tenant that a filter lets through,
+	// the one updated last first unless order_by says otherwise.
 	List(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error)
 	// Get returns one finding in its last revision.
 	Get(ctx context.Context, in *GetFindingRequest, opts ...grpc.CallOption) (*Finding, error)
@@ -109,7 +110,8 @@ type Findings_WatchClient = grpc.ServerStreamingClient[WatchFindingsResponse]
 // Findings are read one by one, as a list, or as a feed in the order of their
 // updates.
 type FindingsServer interface {
-	// List returns the findings of the caller's tenant, the one updated last first.
+	// List returns the findings of the caller's tenant that a filter lets through,
+	// the one updated last first unless order_by says otherwise.
 	List(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error)
 	// Get returns one finding in its last revision.
 	Get(context.Context, *GetFindingRequest) (*Finding, error)
