@@ -40,6 +40,7 @@ func (p *Pipeline) newWorker(tenant string, f format.Format) (*worker, error) {
 		normal: normalize.New(),
 		sealer: seal.New(p.c.Keys, tenant, p.c.Seal),
 		log:    p.c.Logger,
+		now:    p.c.Now,
 	}
 	return w, w.use(f)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
@@ -34,6 +35,7 @@ type worker struct {
 	looked  int // records that were looked at to find a format after all
 	faults  int // panics: the worker is not used again
 	log     *slog.Logger
+	now     func() time.Time
 }
 
 // begin makes the worker ready for a request.
@@ -83,6 +85,10 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 	w.row.SetText(tokenwatch.ColSource, w.source)
 	w.row.SetText(tokenwatch.ColFormat, w.name)
 	w.normal.Normalize(&w.row)
+	if !w.row.Has(tokenwatch.ColTime) && w.format.Arrival {
+		w.row.SetInt(tokenwatch.ColTime, w.now().UnixNano())
+		w.row.AddAttr(w.row.Keep("time_from"), w.row.Keep("arrival"))
+	}
 	if !w.row.Has(tokenwatch.ColTime) {
 		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonNoTime}
 	}

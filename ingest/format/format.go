@@ -31,7 +31,10 @@ type Format struct {
 	Name  string
 	Doc   string // one line
 	Frame frame.Kind
-	New   func(Config) (Parser, error)
+	// Arrival: a record may come without a time of its own, as webhooks do, and
+	// is then of the time it arrives.
+	Arrival bool
+	New     func(Config) (Parser, error)
 	// Sniff tells from 0 to 100 how much a record looks like the format,
 	// without parsing it.
 	Sniff func(record []byte) int

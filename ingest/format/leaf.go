@@ -22,50 +22,59 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	if f.part != noPart && !number {
 		w.half(f, v)
 	}
-	row, r := w.row, &f.rule
+	if w.apply(f, &f.rule, v, number) || w.lenient && w.fields > maxFields {
+		return
+	}
+	w.row.AddAttr(w.key(f), v)
+}
+
+// apply does with a value what a rule says, and tells whether that was all: the
+// value is an attr otherwise.
+func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
+	row := w.row
 	switch r.op {
 	case toColumn:
-		if string(v) == "-" || w.column(r.col, v, number) {
-			return
-		}
+		return string(v) == "-" || w.column(r.col, v, number)
 	case toWeak:
 		if string(v) != "-" {
-			w.weak = append(w.weak, weakValue{r.col, w.key(f), v})
+			key := []byte(nil)
+			if !r.quiet {
+				key = w.key(f)
+			}
+			w.weak = append(w.weak, weakValue{r.col, r.rank, key, v})
 		}
-		return
+		return true
 	case toDuration:
 		if !row.Has(tokenwatch.ColDuration) {
 			if d, ok := duration(v, r.unit); ok {
 				row.SetInt(tokenwatch.ColDuration, d)
 				w.plain = r.unit == 1 && string(f.path) == "duration" && bytes.IndexByte(v, '.') < 0
-				return
+				return true
 			}
 		}
 	case toURL:
 		if !row.Has(tokenwatch.ColPath) {
 			setURL(row, v)
-			return
+			return true
 		}
 		addURLCredentials(row, v, query)
 	case toQuery:
 		addQueryCredentials(row, bytes.TrimPrefix(v, []byte("?")), query)
 		if w.query == nil && string(v) != "-" {
 			w.query = bytes.TrimPrefix(v, []byte("?"))
-			return
+			return true
 		}
 	case toRequest:
 		if !row.Has(tokenwatch.ColMethod) && !row.Has(tokenwatch.ColPath) {
 			setRequest(row, v)
-			return
 		}
-		return // repeats method and path
+		return true // or repeats method and path
 	case toReferer:
-		if string(v) == "-" {
-			return
+		if string(v) != "-" {
+			addURLCredentials(row, v, referer)
+			row.AddAttr(row.Keep("referer"), v)
 		}
-		addURLCredentials(row, v, referer)
-		row.AddAttr(row.Keep("referer"), v)
-		return
+		return true
 	case toOCSF:
 		w.ocsf = true
 	case toOutcomeID:
@@ -75,13 +84,23 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	case toSlot:
 		if w.slots[r.slot] == nil {
 			w.slots[r.slot], w.filled = v, true
-			if r.slot <= ctResource {
-				return
-			}
+			return r.slot <= ctResource
 		}
 	case toNothing:
-		return
+		return true
 	case toAttr:
+		if r.carrier != "" && !(w.lenient && w.fields > maxFields) { // renamed by a mapping or a product's table
+			row.AddAttr(row.Keep(r.carrier), v)
+			return true
+		}
+	case toMany:
+		taken := false
+		for i := range r.many {
+			taken = w.apply(f, &r.many[i], v, number) || taken
+		}
+		return taken
+	case toKept, toFact, toKey, toValue:
+		return w.special(f, r, v, number)
 	default:
 		if string(v) == "-" || (!number && (string(v) == "true" || string(v) == "false")) {
 			break // says whether there is one, not which
@@ -89,18 +108,9 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 		if r.below && (number || len(v) < 4) {
 			break // a time, a count, a code
 		}
-		if r.take(row, v, w.lenient || bytes.HasPrefix(f.path, []byte("res"))) { // res., response., resp.
-			return
-		}
+		return r.take(row, v, w.lenient && !r.own || bytes.HasPrefix(f.path, []byte("res"))) // res., response., resp.
 	}
-	if w.lenient && w.fields > maxFields {
-		return
-	}
-	if r.op == toAttr && r.carrier != "" { // renamed by a mapping
-		row.AddAttr(row.Keep(r.carrier), v)
-		return
-	}
-	row.AddAttr(w.key(f), v)
+	return false
 }
 
 // key returns a field's path in the row's memory.
@@ -119,6 +129,8 @@ func (w *walker) column(c tokenwatch.Col, v []byte, number bool) bool {
 		ns, ok := normalize.ParseTime(v)
 		if ok {
 			row.SetInt(c, ns)
+		} else {
+			w.untimed = true
 		}
 		return ok
 	case tokenwatch.KindInt:
@@ -159,8 +171,17 @@ func (w *walker) column(c tokenwatch.Col, v []byte, number bool) bool {
 	return true
 }
 
-// finish fills what waited for the end of the record.
+// finish fills what waited for the end of the record, which must have a time.
 func (w *walker) finish() error {
+	w.settle()
+	if !w.row.Has(tokenwatch.ColTime) {
+		return reject(tokenwatch.ReasonNoTime, "no field holds a time that can be read")
+	}
+	return nil
+}
+
+// settle fills what waited for the end of the record.
+func (w *walker) settle() {
 	row := w.row
 	// A cookie jar is a weaker sign of who calls than a header made for it.
 	if c := row.Credentials; len(c) > 1 && c[0].Carrier == "cookie" {
@@ -171,9 +192,14 @@ func (w *walker) finish() error {
 			}
 		}
 	}
-	for _, v := range w.weak {
-		if !w.column(v.col, v.value, false) {
-			row.AddAttr(v.key, v.value)
+	for rank, left := uint8(0), len(w.weak); left > 0; rank++ {
+		for _, v := range w.weak {
+			if v.rank != rank {
+				continue
+			}
+			if left--; !w.column(v.col, v.value, false) && v.key != nil {
+				row.AddAttr(v.key, v.value)
+			}
 		}
 	}
 	if w.query != nil {
@@ -188,10 +214,6 @@ func (w *walker) finish() error {
 			row.SetInt(tokenwatch.ColDuration, ms*1e6)
 		}
 	}
-	if !row.Has(tokenwatch.ColTime) {
-		return reject(tokenwatch.ReasonNoTime, "no field holds a time that can be read")
-	}
-	return nil
 }
 
 // integer reads a whole number, also 2e2 and 200.0.

@@ -27,6 +27,11 @@ const (
 	toOCSF             // class_uid: says that durations are milliseconds
 	toSlot             // kept for the end: see cloudTrail
 	toNothing
+	toMany  // several of these at once; this and what follows only in the table of a product
+	toKept  // kept for the end under a name
+	toFact  // part of what an action means for a token's life
+	toKey   // the name in an item of a list of names and values
+	toValue // the value in such an item
 )
 
 // rule says what is done with one field.
@@ -40,6 +45,15 @@ type rule struct {
 
 	incidental bool // the carrier is one of incidentalCarriers
 	below      bool // the field stands below the carrier
+
+	rank   uint8  // of toWeak
+	quiet  bool   // of toWeak: the field is an attr besides, under a name of its own
+	own    bool   // of toCredential: the request was made with it, whatever the format
+	issuer string // of toName: within which the name is unique
+	many   []rule // of toMany
+	kept   int    // of toKept: its place
+	fact   factPart
+	base   string // of toKey and toValue: the path of the list, folded; as written in carrier
 }
 
 // appendFolded appends a field's name as the tables spell it: lower case,
@@ -248,7 +262,7 @@ func (r *rule) take(row *tokenwatch.Row, value []byte, incidental bool) bool {
 	case toDigest:
 		return addDigest(row, value)
 	case toName:
-		row.AddName(r.name, "", value)
+		row.AddName(r.name, r.issuer, value)
 	default:
 		return false
 	}

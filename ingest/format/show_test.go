@@ -44,10 +44,58 @@ func show(row *tokenwatch.Row) string {
 		}
 		fmt.Fprintf(&b, "  credential %s (%d bytes%s)\n", c.Carrier, len(c.Secret.Reveal()), incidental)
 	}
+	for i := range row.Facts {
+		showFact(&b, &row.Facts[i], row)
+	}
 	for _, a := range row.Attrs {
 		fmt.Fprintf(&b, "  attrs[%+q]=%+q\n", a.Key, a.Value)
 	}
 	return b.String()
+}
+
+// showFact prints what a fact says; of its secrets only where they stand among
+// the credentials.
+func showFact(b *strings.Builder, f *tokenwatch.RowFact, row *tokenwatch.Row) {
+	fmt.Fprintf(b, "  fact %s", f.Kind)
+	for _, names := range []struct {
+		as   string
+		list []tokenwatch.Name
+	}{{"of", f.Subject}, {"after", f.Previous}} {
+		for _, n := range names.list {
+			fmt.Fprintf(b, " %s %s %q=%q", names.as, n.Kind, n.Issuer, n.Value)
+		}
+	}
+	if f.Secret > 0 {
+		fmt.Fprintf(b, " of credential %s", row.Credentials[f.Secret-1].Carrier)
+	}
+	if f.PreviousSecret > 0 {
+		fmt.Fprintf(b, " after credential %s", row.Credentials[f.PreviousSecret-1].Carrier)
+	}
+	for _, t := range []struct {
+		name string
+		text []byte
+	}{{"lineage", f.Lineage}, {"owner", f.Owner}, {"label", f.Label}, {"type", f.TokenType}, {"app", f.App}, {"env", f.Env}, {"place", f.Place}} {
+		if t.text != nil {
+			fmt.Fprintf(b, " %s=%q", t.name, t.text)
+		}
+	}
+	if len(f.Scopes) > 0 {
+		fmt.Fprintf(b, " scopes=%q", f.Scopes)
+	}
+	if len(f.Removed) > 0 {
+		fmt.Fprintf(b, " removed=%q", f.Removed)
+	}
+	switch f.Expires {
+	case 0:
+	case tokenwatch.Never:
+		b.WriteString(" expires=never")
+	default:
+		fmt.Fprintf(b, " expires=%s", time.Unix(0, f.Expires).UTC().Format(time.RFC3339))
+	}
+	if f.Until != 0 {
+		fmt.Fprintf(b, " until=%s", time.Unix(0, f.Until).UTC().Format(time.RFC3339))
+	}
+	b.WriteByte('\n')
 }
 
 // parse frames and parses a stream, and shows every record.

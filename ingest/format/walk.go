@@ -31,6 +31,12 @@ type walker struct {
 	plain  bool // duration came as a bare number
 	filled bool // slots are
 
+	untimed bool       // what should be a time could not be read
+	keeps   [][]byte   // of a product's table: what is kept, by place
+	parts   []heldPart // of a fact
+	list    listed
+	virtual []byte // path of an item of a list by its name
+
 	root    field
 	kept    int                 // fields in the tree below root
 	since   int                 // records since kept reached its bound
@@ -41,6 +47,7 @@ type walker struct {
 
 type weakValue struct {
 	col        tokenwatch.Col
+	rank       uint8 // the least is the best
 	key, value []byte
 }
 
@@ -77,7 +84,9 @@ func (w *walker) begin(record []byte, row *tokenwatch.Row) {
 	w.record, w.row = record, row
 	w.weak = w.weak[:0]
 	w.pair.part = noPart
-	w.fields, w.query, w.ocsf, w.plain = 0, nil, false, false
+	w.fields, w.query, w.ocsf, w.plain, w.untimed = 0, nil, false, false, false
+	clear(w.keeps)
+	w.parts, w.list.early, w.list.key = w.parts[:0], w.list.early[:0], nil
 	if w.filled {
 		w.slots, w.filled = [numSlots][]byte{}, false
 	}
