@@ -49,8 +49,14 @@ type Credential struct {
 
 // Reset empties the row for the next record and keeps its memory.
 func (r *Row) Reset() {
-	r.set = 0
+	r.Forget()
 	r.arena = r.arena[:0]
+}
+
+// Forget takes all values away but leaves the memory they lie in as it is, for
+// a parser that tries one reading of a record after another.
+func (r *Row) Forget() {
+	r.set = 0
 	r.Attrs = r.Attrs[:0]
 	r.Names = r.Names[:0]
 	r.Credentials = r.Credentials[:0]

@@ -19,16 +19,18 @@ const (
 
 // chooser remembers which format was found for each input of each tenant.
 type chooser struct {
-	limit int
+	limit  int
+	config format.Config
 
-	mu sync.Mutex
-	by map[input]format.Format
+	mu      sync.Mutex
+	by      map[input]format.Format
+	headers map[input][]byte // that the next records of the input have
 }
 
 type input struct{ tenant, source string }
 
-func newChooser(limit int) *chooser {
-	return &chooser{limit: limit, by: make(map[input]format.Format)}
+func newChooser(limit int, c format.Config) *chooser {
+	return &chooser{limit: limit, config: c, by: make(map[input]format.Format), headers: make(map[input][]byte)}
 }
 
 // choose finds the format of a body by its first records: the one found before
@@ -52,7 +54,7 @@ func (c *chooser) choose(in input, r *bufio.Reader, limit int) (format.Format, *
 	if len(records) == 0 {
 		return known, r, nil
 	}
-	if found, ok := detect(records); ok {
+	if found, ok := detect(c.config, records); ok {
 		return found, r, nil
 	}
 	return known, r, nil // it gives the better reasons
@@ -60,28 +62,28 @@ func (c *chooser) choose(in input, r *bufio.Reader, limit int) (format.Format, *
 
 // detect finds the format that fits best. Records on which a parser panics are
 // left out: they will be refused one by one.
-func detect(records [][]byte) (format.Format, bool) {
-	found, ok, calm := tryDetect(records)
+func detect(c format.Config, records [][]byte) (format.Format, bool) {
+	found, ok, calm := tryDetect(c, records)
 	if calm {
 		return found, ok
 	}
 	var rest [][]byte
 	for _, r := range records {
-		if _, _, calm := tryDetect([][]byte{r}); calm {
+		if _, _, calm := tryDetect(c, [][]byte{r}); calm {
 			rest = append(rest, r)
 		}
 	}
-	found, ok, _ = tryDetect(rest)
+	found, ok, _ = tryDetect(c, rest)
 	return found, ok
 }
 
-func tryDetect(records [][]byte) (found format.Format, ok, calm bool) {
+func tryDetect(c format.Config, records [][]byte) (found format.Format, ok, calm bool) {
 	defer func() {
 		if recover() != nil {
 			found, ok, calm = format.Format{}, false, false
 		}
 	}()
-	found, err := format.Detect(records)
+	found, err := format.DetectWith(c, records)
 	return found, err == nil, true
 }
 
@@ -101,6 +103,29 @@ func (c *chooser) learn(in input, f format.Format, records, rejects int) {
 		}
 	}
 	c.by[in] = f
+}
+
+// header returns the header that the records of an input have, nil if none is known.
+func (c *chooser) header(in input) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.headers[in]
+}
+
+// setHeader remembers the header that the next records of an input have.
+func (c *chooser) setHeader(in input, header []byte) {
+	if header == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.headers[in]; !ok && len(c.headers) >= c.limit {
+		for any := range c.headers {
+			delete(c.headers, any)
+			break
+		}
+	}
+	c.headers[in] = bytes.Clone(header)
 }
 
 // fits tells whether most of the first records may be of format f.

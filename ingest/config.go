@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch/ingest/format"
@@ -13,7 +14,7 @@ type Config struct {
 	Keys    seal.Keys       // for fingerprints and digests
 	Seal    seal.Config     // what is kept of unknown fields
 	Format  format.Config   // for all parsers
-	Formats []format.Format // known by name; default format.All
+	Formats []format.Format // known by name; default Format.Custom and format.All
 
 	MaxRecord  int           // bytes of a record; default 256 KiB
 	MaxRecords int           // of a request; default 500,000
@@ -44,7 +45,7 @@ func (c Config) withDefaults() Config {
 		c.RetryAfter = time.Second
 	}
 	if c.Formats == nil {
-		c.Formats = format.All
+		c.Formats = slices.Concat(c.Format.Custom, format.All)
 	}
 	if c.Metrics == nil {
 		c.Metrics = noMetrics{}
@@ -54,6 +55,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Format.Now == nil {
+		c.Format.Now = c.Now
 	}
 	return c
 }

@@ -154,6 +154,9 @@ func (m *merger) advance(h *head) (bool, error) {
 			h.record = record
 			return true, nil
 		}
+		if rejection == noRecord {
+			continue
+		}
 		h.reject(record, rejection)
 		m.rejected(h)
 	}

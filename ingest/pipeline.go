@@ -55,7 +55,7 @@ func New(b *Batcher, c Config) *Pipeline {
 		c:       c,
 		batcher: b,
 		budget:  newBudget(c.InFlight, c.RetryAfter),
-		chooser: newChooser(c.MaxInputs),
+		chooser: newChooser(c.MaxInputs, c.Format),
 		buffers: sync.Pool{New: func() any { return bufio.NewReaderSize(nil, sampleBytes) }},
 		workers: make(map[workerKey]*sync.Pool),
 	}
@@ -126,7 +126,10 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		pool.Put(w)
 		return Submission{}, "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "the name of the source holds a credential"}
 	}
+	from := input{d.Tenant, d.Source}
+	w.setHeader(p.chooser.header(from))
 	err = p.records(w, f, r, in)
+	p.chooser.setHeader(from, w.header())
 	batch, broken := w.batch()
 	records, rejects, read := w.records, w.rejects, w.format
 	if w.faults == 0 && read.Name == f.Name { // not after a panic: it may hold half a request
@@ -137,7 +140,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		return Submission{}, "", err
 	}
 	if d.Format == source.FormatAuto && records > 0 {
-		p.chooser.learn(input{d.Tenant, d.Source}, read, records, len(rejects))
+		p.chooser.learn(from, read, records, len(rejects))
 	}
 	p.c.Metrics.Took(StageRead, in.took)
 	p.c.Metrics.Took(StageParse, p.c.Now().Sub(start)-in.took)

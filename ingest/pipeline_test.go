@@ -428,7 +428,7 @@ func TestStages(t *testing.T) {
 
 // TestForgetsInputs: the memory of formats is bounded.
 func TestForgetsInputs(t *testing.T) {
-	c := newChooser(10)
+	c := newChooser(10, format.Config{})
 	for i := range 100 {
 		c.learn(input{"t", fmt.Sprint(i)}, format.All[0], 1, 0)
 	}

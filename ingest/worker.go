@@ -44,6 +44,21 @@ func (w *worker) begin(source string) {
 	w.rejects, w.records, w.looked = nil, 0, 0
 }
 
+// header returns the header that the parser has read, nil without one.
+func (w *worker) header() []byte {
+	if p, ok := w.parser.(format.Headed); ok {
+		return p.Header()
+	}
+	return nil
+}
+
+// setHeader tells the parser which header its records have.
+func (w *worker) setHeader(header []byte) {
+	if p, ok := w.parser.(format.Headed); ok {
+		p.SetHeader(header)
+	}
+}
+
 // frames returns a framer of r, in the memory of the last one.
 func (w *worker) frames(kind frame.Kind, r io.Reader, limit int) frame.Framer {
 	if w.framer == nil || w.framed != kind {
@@ -57,7 +72,11 @@ func (w *worker) frames(kind frame.Kind, r io.Reader, limit int) frame.Framer {
 // add takes one record: as a row, or as a reject.
 func (w *worker) add(record frame.Record) {
 	w.records++
-	if rejection := w.parse(record); rejection != nil {
+	switch rejection := w.parse(record); rejection {
+	case nil:
+	case noRecord:
+		return
+	default:
 		w.reject(record, rejection)
 		return
 	}
@@ -65,6 +84,9 @@ func (w *worker) add(record frame.Record) {
 		w.reject(record, rejection)
 	}
 }
+
+// noRecord answers a header, which is neither stored nor refused.
+var noRecord = &tokenwatch.Rejection{}
 
 // parse points the row at the parts of a record. That a parser panics is a bug
 // of ours that must not take anything else down: the record is refused.
@@ -83,7 +105,9 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 		return rejectionOf(err)
 	}
 	w.row.SetText(tokenwatch.ColSource, w.source)
-	w.row.SetText(tokenwatch.ColFormat, w.name)
+	if !w.row.Has(tokenwatch.ColFormat) { // a record within another has the names of both
+		w.row.SetText(tokenwatch.ColFormat, w.name)
+	}
 	w.normal.Normalize(&w.row)
 	if !w.row.Has(tokenwatch.ColTime) && w.format.Arrival {
 		w.row.SetInt(tokenwatch.ColTime, w.now().UnixNano())
@@ -98,6 +122,9 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 // rejectionOf returns the rejection that a parser returned. The text of another
 // error is not kept: it may be the record's.
 func rejectionOf(err error) *tokenwatch.Rejection {
+	if err == format.ErrNoRecord {
+		return noRecord
+	}
 	var rejection *tokenwatch.Rejection
 	if errors.As(err, &rejection) {
 		return rejection
@@ -112,7 +139,7 @@ func (w *worker) choose(record []byte) bool {
 		return false
 	}
 	w.looked++
-	f, ok := detect([][]byte{record})
+	f, ok := detect(w.config, [][]byte{record})
 	return ok && f.Frame == w.format.Frame && w.use(f) == nil
 }
 

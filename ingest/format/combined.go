@@ -30,8 +30,8 @@ func sniffCombined(record []byte) int {
 	if open < 5 || open > 300 || len(record) < open+22 || record[open+3] != '/' || record[open+7] != '/' {
 		return 0
 	}
-	if c := firstByte(record); c == '{' || c == '[' {
-		return 10
+	if c := firstByte(record); c == '{' || c == '[' || c == '<' || isMonth(record) {
+		return 0
 	}
 	return 95
 }
@@ -97,10 +97,19 @@ func spaceBracket(b []byte) int {
 	}
 }
 
-// combinedClient reads client, ident and user. The user may hold spaces.
+// combinedClient reads client, ident and user. The user may hold spaces. A host
+// that stands before an address is the virtual host.
 func combinedClient(row *tokenwatch.Row, head []byte) error {
 	client, rest := word(head)
 	ident, user := word(rest)
+	if len(ident) > 2 && len(user) > 0 {
+		if _, _, ok := address(ident); ok {
+			host, _, _ := bytes.Cut(client, []byte(":"))
+			row.SetText(tokenwatch.ColHost, host)
+			client = ident
+			ident, user = word(user)
+		}
+	}
 	if len(client) == 0 || len(ident) == 0 {
 		return malformed("client, ident and user are not all there")
 	}

@@ -13,13 +13,21 @@ const (
 // good records does not change the choice; if no format parses any, the error
 // is a *tokenwatch.Rejection with ReasonUnknown. It depends on nothing but the
 // sample.
-func Detect(sample [][]byte) (Format, error) {
+func Detect(sample [][]byte) (Format, error) { return DetectWith(Config{}, sample) }
+
+// DetectWith is Detect for parsers that are told something: formats of one's own
+// are looked for first.
+func DetectWith(c Config, sample [][]byte) (Format, error) {
 	sample = sample[:min(len(sample), sampleRecords)]
 	var best Format
 	bestParsed, bestLooks := 0, 0
 	var row tokenwatch.Row
-	for _, f := range All {
-		parser, err := f.New(Config{})
+	for i := range len(c.Custom) + len(All) {
+		f := formatAt(c.Custom, i)
+		if !looksLike(f, sample) {
+			continue
+		}
+		parser, err := f.New(c)
 		if err != nil {
 			continue
 		}
@@ -30,7 +38,11 @@ func Detect(sample [][]byte) (Format, error) {
 				continue
 			}
 			row.Reset()
-			if parser.Parse(record, &row) == nil {
+			switch err := parser.Parse(record, &row); err {
+			case nil:
+				parsed++
+				looks += look
+			case ErrNoRecord: // a header tells of the format as a record does
 				parsed++
 				looks += look
 			}
@@ -43,4 +55,22 @@ func Detect(sample [][]byte) (Format, error) {
 		return Format{}, reject(tokenwatch.ReasonUnknown, "no format reads any of the first records")
 	}
 	return best, nil
+}
+
+// formatAt returns format i of custom and All.
+func formatAt(custom []Format, i int) Format {
+	if i < len(custom) {
+		return custom[i]
+	}
+	return formats[i-len(custom)]
+}
+
+// looksLike tells whether any record may be of format f.
+func looksLike(f Format, sample [][]byte) bool {
+	for _, record := range sample {
+		if f.Sniff(record[:min(len(record), sampleBytes)]) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -12,6 +12,8 @@ package format
 
 import (
 	"bytes"
+	"errors"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest/frame"
@@ -21,9 +23,25 @@ import (
 // several goroutines.
 type Parser interface {
 	// Parse fills row, which is Reset, from record. The row may point into
-	// record; both are valid until the next call. The error is a
-	// *tokenwatch.Rejection; the row is then of no use.
+	// record; both are valid until the next call. The error is ErrNoRecord or a
+	// *tokenwatch.Rejection; the row is then of no use. A parser that reads a
+	// record within another sets the row's format to say so: syslog+combined.
 	Parse(record []byte, row *tokenwatch.Row) error
+}
+
+// ErrNoRecord answers a piece of input that tells of no event: a header, a
+// comment. It is neither stored nor refused.
+var ErrNoRecord = errors.New("no record")
+
+// Headed is a Parser of records that are only understood with a header which
+// came before them in their stream. Whoever uses one parser for several
+// streams, or several for one, carries the header over.
+type Headed interface {
+	Parser
+	// Header returns the header last read, nil if there was none.
+	Header() []byte
+	// SetHeader makes a header the last one read; nil forgets it.
+	SetHeader(header []byte)
 }
 
 // Format is one log format.
@@ -42,7 +60,20 @@ type Format struct {
 
 // Config is what a parser can be told. The zero value works.
 type Config struct {
-	Mapping *Mapping // names of fields of json, before the built-in ones; nil for none
+	Mapping *Mapping         // names of fields of json, before the built-in ones; nil for none
+	Custom  []Format         // formats to look for before those of All, in records within others too
+	Now     func() time.Time // ends the year that a date without one lies in; nil is time.Now
+
+	depth    int  // of records within records
+	enclosed bool // the record around has a time
+}
+
+// now returns the time that no date without a year lies behind.
+func (c *Config) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
 }
 
 // ByName finds a format.

@@ -34,7 +34,7 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 	row := w.row
 	switch r.op {
 	case toColumn:
-		return string(v) == "-" || w.column(r.col, v, number)
+		return string(v) == "-" || w.column(r.col, v, number) || w.inside && r.col == tokenwatch.ColTime
 	case toWeak:
 		if string(v) != "-" {
 			key := []byte(nil)
@@ -85,6 +85,17 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 		if w.slots[r.slot] == nil {
 			w.slots[r.slot], w.filled = v, true
 			return r.slot <= ctResource
+		}
+	case toMessage:
+		if w.inside {
+			if w.message == nil {
+				w.message = v
+				return true
+			}
+			return false
+		}
+		if w.message == nil && !number && len(v) >= minMessage {
+			w.message = v
 		}
 	case toNothing:
 		return true
@@ -174,7 +185,7 @@ func (w *walker) column(c tokenwatch.Col, v []byte, number bool) bool {
 // finish fills what waited for the end of the record, which must have a time.
 func (w *walker) finish() error {
 	w.settle()
-	if !w.row.Has(tokenwatch.ColTime) {
+	if !w.row.Has(tokenwatch.ColTime) && !w.enclosed {
 		return reject(tokenwatch.ReasonNoTime, "no field holds a time that can be read")
 	}
 	return nil

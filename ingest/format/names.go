@@ -26,6 +26,7 @@ const (
 	toOutcomeID        // OCSF status_id
 	toOCSF             // class_uid: says that durations are milliseconds
 	toSlot             // kept for the end: see cloudTrail
+	toMessage          // may be a record of any format: see jsonParser
 	toNothing
 	toMany  // several of these at once; this and what follows only in the table of a product
 	toKept  // kept for the end under a name
@@ -76,7 +77,7 @@ func fold(name string) string { return string(appendFolded(nil, []byte(name))) }
 // columnNames are spellings beyond our own, ECS's and OCSF's.
 var columnNames = map[tokenwatch.Col][]string{
 	tokenwatch.ColTime: {"ts", "timestamp", "time_unix", "time_unix_nano", "time_iso8601", "time_local", "datetime", "date", "msec", "eventtime",
-		"event_time", "time_dt", "start_time", "published", "observed_time_unix_nano", "created_at", "logged_at", "_time"},
+		"event_time", "time_dt", "start_time", "published", "observed_time_unix_nano", "created_at", "logged_at", "_time", "realtime_timestamp"},
 	tokenwatch.ColSrcIP: {"remote_addr", "client_ip", "ip", "src_ip", "source_ip", "remote_ip", "ip_address", "client_address", "client.ip", "client.address",
 		"network.peer.address", "net.peer.ip", "net.sock.peer.addr", "http.client_ip", "source.address", "remote_host", "peer", "actor_ip", "srcip", "src", "c_ip",
 		"callerip", "request.remote_ip", "request.client_ip", "remoteaddr"},
@@ -131,7 +132,10 @@ var otherNames = map[string]rule{
 	"request": {op: toRequest}, "request_line": {op: toRequest},
 	"referer": {op: toReferer}, "referrer": {op: toReferer}, "http_referer": {op: toReferer}, "http_referrer": {op: toReferer},
 	"http.request.referrer": {op: toReferer}, "headers.referer": {op: toReferer}, "http_request.referrer": {op: toReferer},
-	"class_uid": {op: toOCSF}, "status_id": {op: toOutcomeID},
+	"message": {op: toMessage}, "msg": {op: toMessage}, "log": {op: toMessage}, "line": {op: toMessage}, "raw": {op: toMessage}, "_raw": {op: toMessage},
+	"full_message": {op: toMessage}, "short_message": {op: toMessage}, "body": {op: toMessage}, "body.string_value": {op: toMessage}, "text_payload": {op: toMessage},
+	"event.original": {op: toMessage},
+	"class_uid":      {op: toOCSF}, "status_id": {op: toOutcomeID},
 	"actor.user.credential_uid": {op: toName, name: tokenwatch.NameProviderID}, "actor.session.credential_uid": {op: toName, name: tokenwatch.NameProviderID},
 	"time": {op: toColumn, col: tokenwatch.ColTime},
 }

@@ -149,7 +149,8 @@ func twins(t testing.TB) []twin {
 		name   string
 		make   func(Config) (Parser, error)
 		config Config
-	}{{"json", newJSON, Config{}}, {"mapped json", newJSON, Config{Mapping: mapping}}, {"cloudtrail", newCloudTrail, Config{}}} {
+	}{{"json", newJSON, Config{depth: maxInner}}, {"mapped json", newJSON, Config{Mapping: mapping, depth: maxInner}}, { // the objects alone, not records in them
+		"cloudtrail", newCloudTrail, Config{}}} {
 		one, err := c.make(c.config)
 		if err != nil {
 			t.Fatal(err)

@@ -19,17 +19,20 @@ type walker struct {
 	mapping *Mapping        // before rules, by path as written
 	lenient bool            // drop attrs beyond the limit instead of refusing the record; no wrappers
 
-	record []byte
-	row    *tokenwatch.Row
-	last   int // behind the last token read
-	fields int
-	query  []byte
-	weak   []weakValue
-	pair   pair
-	slots  [numSlots][]byte
-	ocsf   bool
-	plain  bool // duration came as a bare number
-	filled bool // slots are
+	record   []byte
+	row      *tokenwatch.Row
+	last     int // behind the last token read
+	fields   int
+	query    []byte
+	weak     []weakValue
+	pair     pair
+	slots    [numSlots][]byte
+	message  []byte // that may be a record
+	inside   bool   // it was one, and is read already
+	enclosed bool   // the record around has a time
+	ocsf     bool
+	plain    bool // duration came as a bare number
+	filled   bool // slots are
 
 	untimed bool       // what should be a time could not be read
 	keeps   [][]byte   // of a product's table: what is kept, by place
@@ -87,6 +90,7 @@ func (w *walker) begin(record []byte, row *tokenwatch.Row) {
 	w.fields, w.query, w.ocsf, w.plain, w.untimed = 0, nil, false, false, false
 	clear(w.keeps)
 	w.parts, w.list.early, w.list.key = w.parts[:0], w.list.early[:0], nil
+	w.message = nil
 	if w.filled {
 		w.slots, w.filled = [numSlots][]byte{}, false
 	}
