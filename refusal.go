@@ -19,6 +19,7 @@ const (
 	RefusedTooLarge    = "too_large"            // over a limit of size, ratio or number of records
 	RefusedTooSlow     = "too_slow"             // below the minimum rate of transfer
 	RefusedAllRejected = "all_rejected"         // no record of the request could be stored
+	RefusedSome        = "some_rejected"        // some records could not be stored; the others are
 	RefusedConflict    = "conflict"             // the idempotency key was used before for other content
 	RefusedOverload    = "overloaded"           // more than can be taken at present
 	RefusedUnavailable = "unavailable"          // the store takes nothing at present, or the server is stopping

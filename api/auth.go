@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -31,10 +32,8 @@ type gate struct {
 // nobody is shut out by a neighbour's failures.
 func (g *gate) authenticate(headers []string, from netip.Addr) (tokenwatch.Principal, error) {
 	var text string
-	if len(headers) == 1 {
-		if scheme, rest, ok := strings.Cut(headers[0], " "); ok && strings.EqualFold(scheme, "Bearer") {
-			text = rest
-		}
+	if len(headers) == 1 && len(headers[0]) <= maxAuthorization {
+		text = keyOf(headers[0])
 	}
 	if len(text) > keyLength {
 		text = "" // nothing of that size need be hashed
@@ -50,6 +49,34 @@ func (g *gate) authenticate(headers []string, from netip.Addr) (tokenwatch.Princ
 		return tokenwatch.Principal{}, v1.Fail(v1.ReasonRateLimited, "too many failed attempts from this address", wait)
 	}
 	return tokenwatch.Principal{}, v1.Unauthenticated()
+}
+
+// maxAuthorization is the longest header of a known scheme that can hold a key.
+const maxAuthorization = 512
+
+// keyOf returns the API key in an Authorization header, "" if there is none: as a
+// bearer token, or as the clients of other products send what they take for
+// theirs: a Splunk token, an Elasticsearch API key (the key itself, or base64 of
+// an id, a colon and the key), the password of Basic with any user name.
+func keyOf(header string) string {
+	scheme, rest, ok := strings.Cut(header, " ")
+	if !ok {
+		return ""
+	}
+	switch strings.ToLower(scheme) {
+	case "bearer", "splunk":
+		return rest
+	case "apikey", "basic":
+		if plain, err := base64.StdEncoding.DecodeString(rest); err == nil {
+			if _, key, ok := strings.Cut(string(plain), ":"); ok {
+				return key
+			}
+		}
+		if strings.EqualFold(scheme, "apikey") {
+			return rest
+		}
+	}
+	return ""
 }
 
 // authorize tells whether the principal of ctx may call method. An attempt that

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
 	"github.com/tokenwatch/tokenwatch"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
@@ -27,8 +28,10 @@ type Config struct {
 	Limits   Limits
 
 	Store    Store
-	Ingest   http.Handler // answers POST /v1/ingest; nil: the path does not exist
-	Pipeline v1.Pipeline  // answers Ingest over gRPC; nil: it refuses
+	Ingest   Ingest      // answers senders over HTTP; without a handler no path is theirs
+	Pipeline v1.Pipeline // answers Ingest over gRPC; nil: it refuses
+	// Services registers what senders may call over gRPC besides; nil: nothing.
+	Services func(grpc.ServiceRegistrar)
 
 	// Ready says whether requests can be served; nil: always.
 	Ready func(context.Context) error
@@ -45,6 +48,14 @@ type Config struct {
 	Logger  *slog.Logger         // default: nothing is logged
 	Random  io.Reader            // for keys; default crypto/rand
 	Now     func() time.Time     // default time.Now
+}
+
+// Ingest answers senders over HTTP.
+type Ingest struct {
+	Handler http.Handler
+	// Routes are patterns of net/http, each with a method. "GET /{$}" is asked by
+	// clients that accept JSON and no page.
+	Routes []string
 }
 
 // Store is what the server asks of a store.

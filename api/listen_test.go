@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -275,12 +276,31 @@ func TestIngest(t *testing.T) {
 	pipe := pipeline{outcome: v1.Outcome{Accepted: 2, Format: "combined", Total: 1, Rejected: []tokenwatch.Reject{{Index: 1, Reason: tokenwatch.ReasonMalformed}}}}
 	r := start(t, store, func(c *Config) {
 		c.Pipeline = pipe
-		c.Ingest = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c.Ingest = Ingest{Routes: []string{"POST /v1/ingest", "GET /{$}"}, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			who, _ := tokenwatch.PrincipalFrom(req.Context())
 			n, err := io.Copy(io.Discard, req.Body)
 			fmt.Fprint(w, who.Tenant, " ", who.Role, " ", n, " ", err, " ", req.URL.RawQuery)
-		})
+		})}
 	})
+	for _, authorization := range []string{"Bearer " + sender, "Splunk " + sender, "ApiKey " + sender,
+		"ApiKey " + base64.StdEncoding.EncodeToString([]byte("id:"+sender)), "Basic " + base64.StdEncoding.EncodeToString([]byte("shipper:"+sender))} {
+		req, err := http.NewRequest("GET", r.http+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", authorization)
+		req.Header.Set("Accept", "application/json")
+		answer, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || string(body) != "shop ingest 0 <nil> " {
+			scheme, _, _ := strings.Cut(authorization, " ")
+			t.Errorf("%s: %d %s %v", scheme, answer.StatusCode, body, err)
+		}
+	}
 	if got := r.do("POST", "/v1/ingest?source=a", sender, strings.Repeat("x", 3<<20)); got.body != "shop ingest 3145728 <nil> source=a" {
 		t.Errorf("%d %s", got.code, got.body)
 	}
@@ -306,7 +326,7 @@ func TestFaultsOfOurs(t *testing.T) {
 	sender := store.key(t, random, "default", tokenwatch.RoleIngest)
 	r := start(t, store, func(c *Config) {
 		c.Pipeline = pipeline{err: errors.New("s3cr3t")}
-		c.Ingest = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken promise") })
+		c.Ingest = Ingest{Routes: []string{"POST /v1/ingest"}, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("broken promise") })}
 	})
 	if got := r.do("POST", "/v1/ingest", sender, "x"); got.code != 500 || strings.Contains(got.body, "promise") {
 		t.Errorf("%d %s", got.code, got.body)

@@ -18,12 +18,15 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/source"
 )
 
 // registered returns every method of every service the server registers.
 func registered(t *testing.T) map[string]protoreflect.MethodDescriptor {
 	t.Helper()
-	s, err := New(Config{Store: newFake(), CursorKey: cursorKey})
+	s, err := New(Config{
+		Store: newFake(), CursorKey: cursorKey, Services: func(r grpc.ServiceRegistrar) { source.RegisterOTLP(r, nil) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,10 +160,10 @@ func TestMatrixREST(t *testing.T) {
 	who := principals(t, store, new(counting))
 	store.put("default", "f")
 	r := start(t, store, func(c *Config) {
-		c.Ingest = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c.Ingest = Ingest{Routes: source.Routes(), Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			p, _ := tokenwatch.PrincipalFrom(req.Context())
 			fmt.Fprintf(w, "%s %s", p.Tenant, p.Role)
-		})
+		})}
 	})
 	paths, err := bindings()
 	if err != nil {
@@ -177,6 +180,12 @@ func TestMatrixREST(t *testing.T) {
 	for name := range grants {
 		if method, path, ok := strings.Cut(name, " "); ok {
 			lines = append(lines, line{name, method, path})
+		}
+	}
+	for _, pattern := range source.Routes() {
+		if method, path, _ := strings.Cut(pattern, " "); pattern != root { // which is a public page as well
+			path = strings.NewReplacer("{name}", "x", "{index}", "x").Replace(path)
+			lines = append(lines, line{"/tokenwatch.v1.Ingest/Ingest", method, path})
 		}
 	}
 	for _, l := range lines {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,23 +100,50 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 	}
 	mux := http.NewServeMux()
 	for _, r := range s.operations() {
-		pattern := r.path
-		if pattern == "/" {
-			pattern = "/{$}"
+		if r.path == "/" {
+			mux.Handle(root, s.root(s.guard(r)))
+			continue
 		}
-		mux.Handle(r.method+" "+pattern, s.guard(r))
+		mux.Handle(r.method+" "+r.path, s.guard(r))
 	}
 	mux.Handle("GET /v1/findings:watch", s.guard(route{
 		grant: "/tokenwatch.v1.Findings/Watch", query: query["GET /v1/findings:watch"], stream: true,
 		handler: &events{client: pb.NewFindingsClient(conn), json: newMarshaler(), write: s.config.Limits.Write},
 	}))
-	if s.config.Ingest != nil {
-		mux.Handle("POST /v1/ingest", s.guard(route{
-			grant: "/tokenwatch.v1.Ingest/Ingest", ownQuery: true, stream: true, handler: s.config.Ingest,
-		}))
-	}
+	s.senders(mux)
 	mux.Handle("/", s.guard(route{ownQuery: true, handler: gateway}))
 	return s.outermost(mux), nil
+}
+
+// root is the pattern of the page that says what this is.
+const root = "GET /{$}"
+
+// senders mounts what senders of logs call. Any other method of their paths is
+// answered as one that is not allowed.
+func (s *Server) senders(mux *http.ServeMux) {
+	to := s.guard(route{grant: "/tokenwatch.v1.Ingest/Ingest", ownQuery: true, stream: true, handler: s.config.Ingest.Handler})
+	for _, r := range s.config.Ingest.Routes {
+		if r != root {
+			mux.Handle(r, to)
+		}
+	}
+}
+
+// root answers with the page, or hands on to the senders' handler: clients of
+// Elasticsearch ask at the root what they talk to, for JSON.
+func (s *Server) root(page http.Handler) http.Handler {
+	if !slices.Contains(s.config.Ingest.Routes, root) {
+		return page
+	}
+	sender := s.guard(route{grant: "/tokenwatch.v1.Ingest/Ingest", ownQuery: true, handler: s.config.Ingest.Handler})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		accepted := strings.Join(r.Header.Values("Accept"), ",")
+		if strings.Contains(accepted, "json") && !strings.Contains(accepted, "text/html") {
+			sender.ServeHTTP(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 }
 
 // guard puts identity, grant, parameters and deadlines before a handler. A route

@@ -43,6 +43,8 @@ var grants = map[string]grant{
 	"/tokenwatch.v1.Keys/Revoke":           admins,
 	"/tokenwatch.v1.System/GetVersion":     anyRole,
 
+	"/opentelemetry.proto.collector.logs.v1.LogsService/Export": senders,
+
 	"/grpc.health.v1.Health/Check":                                   everyone,
 	"/grpc.health.v1.Health/List":                                    anyRole,
 	"/grpc.health.v1.Health/Watch":                                   anyRole,

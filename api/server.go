@@ -193,6 +193,9 @@ func (s *Server) grpcServer() *grpc.Server {
 		CursorKey: s.config.CursorKey, Version: s.config.Version, Commit: s.config.Commit,
 		Draining: s.draining, Heartbeat: limits.Heartbeat, Waiting: limits.Waiting,
 	})
+	if s.config.Services != nil {
+		s.config.Services(server)
+	}
 	grpc_health_v1.RegisterHealthServer(server, health.NewServer())
 	reflection.Register(server)
 	return server

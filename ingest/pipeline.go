@@ -236,7 +236,7 @@ func answerOf(r tokenwatch.Receipt, format string) (source.Answer, error) {
 		Accepted:      r.Rows,
 		Duplicate:     r.Duplicate,
 		Format:        format,
-		Rejected:      r.Rejects[:min(len(r.Rejects), source.MaxListed)],
+		Rejected:      r.Rejects,
 		RejectedTotal: len(r.Rejects),
 		Reasons:       countReasons(r.Rejects),
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/api"
@@ -146,8 +147,12 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, cfg config) (*api.Server, error) {
 	conf := api.Config{
 		HTTPAddr: cfg.HTTP, GRPCAddr: cfg.GRPC, Insecure: cfg.Insecure, Limits: cfg.apiLimits(),
-		Store:    w.site.store,
-		Ingest:   source.NewHTTP(w.pipeline, source.HTTPConfig{Limits: cfg.limits(), Refused: m.Refused, Logger: w.log}),
+		Store: w.site.store,
+		Ingest: api.Ingest{
+			Handler: source.NewHTTP(w.pipeline, source.HTTPConfig{Limits: cfg.limits(), Refused: m.Refused, Logger: w.log}),
+			Routes:  source.Routes(),
+		},
+		Services: func(r grpc.ServiceRegistrar) { source.RegisterOTLP(r, w.pipeline) },
 		Pipeline: overGRPC{w.pipeline},
 		Ready: func(context.Context) error {
 			stats, err := w.site.store.Stats()

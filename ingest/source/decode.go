@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -23,14 +24,21 @@ var (
 )
 
 // expand returns the plain bytes of r and whether they were compressed, which
-// its first bytes tell: no log begins with those of gzip or zstd. The result is
-// closed after use; r is not.
-func expand(r *bufio.Reader) (io.ReadCloser, bool, error) {
+// its first bytes tell: no log begins with those of gzip or zstd. Deflate has no
+// such beginning and is believed by its name. The result is closed after use; r
+// is not.
+func expand(r *bufio.Reader, coding string) (io.ReadCloser, bool, error) {
 	head, err := r.Peek(len(zstdMagic))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err
 	}
 	switch {
+	case coding == "deflate" && len(head) > 0:
+		z, err := zlib.NewReader(r) // RFC 9110, section 8.4.1.2
+		if err != nil {
+			return nil, true, broken(err)
+		}
+		return expanded{z, func() { z.Close() }}, true, nil
 	case bytes.HasPrefix(head, gzipMagic):
 		z, err := gzip.NewReader(r)
 		if err != nil {

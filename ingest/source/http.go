@@ -2,10 +2,13 @@ package source
 
 import (
 	"bufio"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -38,17 +41,19 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// HTTP answers POST /v1/ingest. It expects a principal in the request's context
-// and answers 401 without one.
+// HTTP is what all endpoints over HTTP share: limits, the way into the pipeline,
+// and what becomes of faults. [Endpoints] lists them; it answers them all.
 type HTTP struct {
+	mux     *http.ServeMux
 	to      Pipeline
 	limits  Limits
 	refused func(tenant, reason string)
 	log     *slog.Logger
 	now     func() time.Time
+	acks    atomic.Uint64 // numbers given to requests of Splunk's collector
 }
 
-// HTTPConfig is what an HTTP source needs besides a pipeline.
+// HTTPConfig is what HTTP needs besides a pipeline.
 type HTTPConfig struct {
 	Limits  Limits
 	Refused func(tenant, reason string) // counts requests refused before the pipeline saw them; may be nil
@@ -56,9 +61,17 @@ type HTTPConfig struct {
 	Now     func() time.Time            // default time.Now
 }
 
-// NewHTTP returns the handler that hands what is posted to it to a pipeline.
+// NewHTTP returns what hands on to a pipeline.
 func NewHTTP(to Pipeline, c HTTPConfig) *HTTP {
-	h := &HTTP{to: to, limits: c.Limits.withDefaults(), refused: c.Refused, log: c.Logger, now: c.Now}
+	h := &HTTP{mux: http.NewServeMux(), to: to, limits: c.Limits.withDefaults(), refused: c.Refused, log: c.Logger, now: c.Now}
+	for _, e := range Endpoints {
+		for _, route := range e.Routes {
+			h.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
+				who, _ := tokenwatch.PrincipalFrom(r.Context()) // ServeHTTP has looked
+				e.serve(h, w, r, who)
+			})
+		}
+	}
 	if h.refused == nil {
 		h.refused = func(string, string) {}
 	}
@@ -71,10 +84,10 @@ func NewHTTP(to Pipeline, c HTTPConfig) *HTTP {
 	return h
 }
 
-// ServeHTTP takes in one request and answers when it is durable.
+// ServeHTTP answers a request of one of the Endpoints. It expects a principal in
+// the request's context and answers 401 without one.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	who, ok := tokenwatch.PrincipalFrom(r.Context())
-	if !ok {
+	if _, ok := tokenwatch.PrincipalFrom(r.Context()); !ok {
 		write(w, http.StatusUnauthorized, failure{
 			Code:    16,
 			Message: "unauthenticated",
@@ -82,7 +95,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	if r.Method != http.MethodPost {
+	if _, pattern := h.mux.Handler(r); pattern == "" {
 		w.Header().Set("Allow", http.MethodPost)
 		write(w, http.StatusMethodNotAllowed, failure{
 			Code:    12,
@@ -91,113 +104,105 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	var answer Answer
-	d, done, err := h.open(w, r)
-	if err == nil {
-		d.Tenant, d.Principal = who.Tenant, who.ID
-		answer, err = h.to.Ingest(r.Context(), d)
-		done()
-	} else {
-		h.refused(who.Tenant, refusalOf(err).Reason)
+	h.mux.ServeHTTP(w, r)
+}
+
+// ingest hands a delivery on for who, and counts and logs what went wrong before
+// or on the way. The error, if any, is a refusal; with RefusedAllRejected the
+// answer holds the rejects.
+func (h *HTTP) ingest(r *http.Request, who tokenwatch.Principal, d Delivery) (Answer, *tokenwatch.Refusal) {
+	d.Tenant, d.Principal = who.Tenant, who.ID
+	if d.Format == "" {
+		d.Format = FormatAuto
 	}
-	if answer.Rejected == nil {
-		answer.Rejected = []tokenwatch.Reject{} // an empty list, not null
-	}
+	answer, err := h.to.Ingest(r.Context(), d)
 	if err == nil {
-		write(w, http.StatusOK, answer)
-		return
+		return answer, nil
 	}
 	refusal := refusalOf(err)
 	if refusal.Reason == tokenwatch.RefusedInternal {
 		h.log.ErrorContext(r.Context(), "ingest request failed", "tenant", who.Tenant, "error", err)
 	}
-	if refusal.Reason == tokenwatch.RefusedAllRejected {
-		refuse(w, refusal, &answer)
-		return
-	}
-	refuse(w, refusal, nil)
+	return answer, refusal
 }
 
-// open makes a delivery of a request. The function it returns is called when
-// the body is no longer read.
-func (h *HTTP) open(w http.ResponseWriter, r *http.Request) (Delivery, func(), error) {
-	d, err := delivery(r)
+// before counts what was refused before the pipeline saw it.
+func (h *HTTP) before(who tokenwatch.Principal, err error) *tokenwatch.Refusal {
+	refusal := refusalOf(err)
+	h.refused(who.Tenant, refusal.Reason)
+	return refusal
+}
+
+// open returns the plain bytes of a request's body, within the limits. The
+// function it returns is called when the body is no longer read.
+func (h *HTTP) open(w http.ResponseWriter, r *http.Request) (io.Reader, func(), error) {
+	coding, err := codingOf(r)
 	if err != nil {
-		return d, nil, err
+		return nil, nil, err
 	}
 	limits := h.limits
-	coding := strings.TrimSpace(r.Header.Get("Content-Encoding"))
-	declared := coding != "" && !strings.EqualFold(coding, "identity")
+	declared := coding != ""
 	if !declared {
 		limits.Compressed = limits.Expanded
 	}
 	if r.ContentLength > limits.Compressed {
 		w.Header().Set("Connection", "close") // rather than read what is not wanted
-		return d, nil, tooLarge("the body is longer than a request may be")
+		return nil, nil, tooLarge("the body is longer than a request may be")
 	}
 	control := http.NewResponseController(w)
 	in := &wire{r: r.Body, deadline: control.SetReadDeadline, start: h.now(), limits: &limits}
 	buffer := bufio.NewReader(in)
-	plain, compressed, err := expand(buffer)
+	plain, compressed, err := expand(buffer, coding)
 	if err != nil {
-		return d, nil, err
+		return nil, nil, err
 	}
 	if compressed {
 		limits.Compressed = h.limits.Compressed
 	} else if declared && buffer.Buffered() > 0 {
-		return d, nil, broken(nil)
+		return nil, nil, broken(nil)
 	}
-	d.Body = &bounded{r: plain, wire: in, limits: &limits}
-	return d, func() {
+	return &bounded{r: plain, wire: in, limits: &limits}, func() {
 		plain.Close()
 		control.SetReadDeadline(time.Time{}) // the connection may have more requests to come
 	}, nil
 }
 
-// delivery reads what a request says of itself in its parameters and headers.
-func delivery(r *http.Request) (Delivery, error) {
-	d := Delivery{Format: FormatAuto, Source: "default"}
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return d, badArgument("the query cannot be read")
-	}
-	for name, values := range query {
-		if len(values) != 1 {
-			return d, badArgument("a query parameter is given more than once")
-		}
-		switch name {
-		case "format":
-			d.Format = values[0]
-		case "source":
-			d.Source = values[0]
-		default:
-			return d, badArgument("unknown query parameter; there are format and source")
-		}
-	}
-	if !printable(d.Format, 64) {
-		return d, badArgument("format is not a name")
-	}
-	if !printable(d.Source, 256) {
-		return d, badArgument("source is not 1 to 256 printable ASCII characters")
-	}
-	if keys := r.Header.Values("Idempotency-Key"); len(keys) > 0 {
-		if len(keys) != 1 || !printable(keys[0], 256) {
-			return d, badArgument("Idempotency-Key is not 1 to 256 printable ASCII characters")
-		}
-		d.Key = keys[0]
-	}
+// codingOf returns the content coding of a body, "" if it has none.
+func codingOf(r *http.Request) (string, error) {
 	codings := r.Header.Values("Content-Encoding")
 	if len(codings) > 1 {
-		return d, &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "one content encoding at most"}
+		return "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "one content encoding at most"}
 	}
 	for _, c := range codings {
-		switch strings.ToLower(strings.TrimSpace(c)) {
-		case "", "identity", "gzip", "x-gzip", "zstd":
+		switch c = strings.ToLower(strings.TrimSpace(c)); c {
+		case "", "identity":
+		case "gzip", "x-gzip", "zstd", "deflate":
+			return c, nil
 		default:
-			return d, &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "the content encodings are gzip, zstd and identity"}
+			return "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "the content encodings are gzip, zstd, deflate and identity"}
 		}
 	}
-	return d, nil
+	return "", nil
+}
+
+// query reads the parameters of a request, of which each may come once and must
+// be one of allowed.
+func query(r *http.Request, allowed ...string) (map[string]string, error) {
+	given, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badArgument("the query cannot be read")
+	}
+	out := make(map[string]string, len(given))
+	for name, values := range given {
+		if len(values) != 1 {
+			return nil, badArgument("a query parameter is given more than once")
+		}
+		if !slices.Contains(allowed, name) {
+			return nil, badArgument("unknown query parameter; there are " + strings.Join(allowed, ", "))
+		}
+		out[name] = values[0]
+	}
+	return out, nil
 }
 
 func badArgument(detail string) error {

@@ -1,4 +1,5 @@
-// Package source is where log records come from: HTTP requests and files.
+// Package source is where log records come from: HTTP requests in the protocols of
+// the usual shippers ([Endpoints]), listeners, and files.
 //
 // In come bytes, compressed or not, from senders nobody trusts; out go
 // deliveries, plain bytes with what is known of them, handed one at a time to a
@@ -28,7 +29,8 @@ type Delivery struct {
 // FormatAuto is the format of a delivery whose format is to be found out.
 const FormatAuto = "auto"
 
-// MaxListed is how many rejects an answer lists; the others are only counted.
+// MaxListed is how many rejects the answer to a sender lists at most; the others
+// are counted.
 const MaxListed = 1000
 
 // Answer says what became of a delivery. All that it calls accepted is durable.
@@ -36,7 +38,7 @@ type Answer struct {
 	Accepted      int                 `json:"accepted"`
 	Duplicate     bool                `json:"duplicate"`         // stored by an earlier request; the rest is its answer
 	Format        string              `json:"format"`            // which format the records were read as; "" if none was found
-	Rejected      []tokenwatch.Reject `json:"rejected"`          // the first MaxListed
+	Rejected      []tokenwatch.Reject `json:"rejected"`          // in their order
 	RejectedTotal int                 `json:"rejected_total"`    // of all
 	Reasons       map[string]int      `json:"reasons,omitempty"` // how many of all by reason
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,12 +16,13 @@ import (
 // errorDomain is the domain of the reason codes in error details.
 const errorDomain = "tokenwatch"
 
-// status gives each reason of a refusal its HTTP status and the gRPC code that
+// statuses gives each reason of a refusal its HTTP status and the gRPC code that
 // goes with it (google/rpc/code.proto).
-var status = map[string]struct{ http, code int }{
+var statuses = map[string]struct{ http, code int }{
 	tokenwatch.RefusedArgument:    {http.StatusBadRequest, 3},
 	tokenwatch.RefusedBody:        {http.StatusBadRequest, 3},
 	tokenwatch.RefusedAllRejected: {http.StatusBadRequest, 3},
+	tokenwatch.RefusedSome:        {http.StatusBadRequest, 3},
 	tokenwatch.RefusedEncoding:    {http.StatusUnsupportedMediaType, 3},
 	tokenwatch.RefusedTooLarge:    {http.StatusRequestEntityTooLarge, 3},
 	tokenwatch.RefusedTooSlow:     {http.StatusRequestTimeout, 4},
@@ -28,6 +31,9 @@ var status = map[string]struct{ http, code int }{
 	tokenwatch.RefusedUnavailable: {http.StatusServiceUnavailable, 14},
 	tokenwatch.RefusedInternal:    {http.StatusInternalServerError, 13},
 }
+
+// sortedReasons lists the reasons of an answer by name.
+func sortedReasons(reasons map[string]int) []string { return slices.Sorted(maps.Keys(reasons)) }
 
 // failure is an error as JSON: google.rpc.Status (AIP-193), and of a request
 // whose every record was refused also the rejects.
@@ -51,7 +57,7 @@ type detail struct {
 func refusalOf(err error) *tokenwatch.Refusal {
 	refusal := (*tokenwatch.Refusal)(nil)
 	if errors.As(err, &refusal) {
-		if _, ok := status[refusal.Reason]; ok {
+		if _, ok := statuses[refusal.Reason]; ok {
 			return refusal
 		}
 	}
@@ -66,7 +72,7 @@ func refusalOf(err error) *tokenwatch.Refusal {
 
 // refuse writes the answer to a refused request.
 func refuse(w http.ResponseWriter, r *tokenwatch.Refusal, answer *Answer) {
-	s := status[r.Reason]
+	s := statuses[r.Reason]
 	body := failure{
 		Code:    s.code,
 		Message: r.Detail,
@@ -76,18 +82,26 @@ func refuse(w http.ResponseWriter, r *tokenwatch.Refusal, answer *Answer) {
 	if body.Message == "" {
 		body.Message = r.Reason
 	}
-	if r.RetryAfter > 0 {
-		seconds := strconv.FormatInt(int64((r.RetryAfter+time.Second-1)/time.Second), 10)
-		w.Header().Set("Retry-After", seconds)
+	if seconds := advise(w, r); seconds != "" {
 		body.Details = append(body.Details, detail{Type: "type.googleapis.com/google.rpc.RetryInfo", RetryDelay: seconds + "s"})
 	}
-	if r.Reason == tokenwatch.RefusedEncoding {
-		w.Header().Set("Accept-Encoding", "gzip, zstd")
-	}
-	if r.Reason == tokenwatch.RefusedTooSlow {
+	write(w, s.http, body)
+}
+
+// advise sets the headers that tell a sender what to do about a refusal, and
+// returns the seconds after which to come again, "" if it should not.
+func advise(w http.ResponseWriter, r *tokenwatch.Refusal) (seconds string) {
+	switch r.Reason {
+	case tokenwatch.RefusedEncoding:
+		w.Header().Set("Accept-Encoding", "gzip, zstd, deflate")
+	case tokenwatch.RefusedTooSlow:
 		w.Header().Set("Connection", "close")
 	}
-	write(w, s.http, body)
+	if r.RetryAfter > 0 {
+		seconds = strconv.FormatInt(int64((r.RetryAfter+time.Second-1)/time.Second), 10)
+		w.Header().Set("Retry-After", seconds)
+	}
+	return seconds
 }
 
 // write sends v as JSON. That the sender has gone is no news to anyone.
