@@ -43,6 +43,9 @@ type ControlKind string
 const (
 	ControlTick ControlKind = "tick" // a minute has passed; Time counts as event time of a quiet tenant
 	ControlEnd  ControlKind = "end"  // no more events will come: every window settles
+
+	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict; the engine passes over it
+	ControlSuppression ControlKind = "suppression" // of findings, see Suppression; the engine passes over it
 )
 
 // Control is a record that steers rather than tells of an event.

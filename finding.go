@@ -69,10 +69,16 @@ type Finding struct {
 	Evidence   []Event  `json:"evidence"`    // earliest first, at most MaxEvidence
 	RequestIDs []string `json:"request_ids"` // of the evidence
 	SrcIP      string   `json:"src_ip,omitempty"`
-	Status     string   `json:"status"` // new; analysts change it
+	Status     string   `json:"status"` // new; people change it, and verdict and note
+	Verdict    string   `json:"verdict,omitempty"`
+	Note       string   `json:"note,omitempty"`
 	Attack     []string `json:"attack"` // MITRE ATT&CK technique ids
 	Continues  string   `json:"continues,omitempty"`
 	MergedInto string   `json:"merged_into,omitempty"`
+
+	JudgedBy     string    `json:"judged_by,omitempty"`     // id of the API key that last changed status, verdict or note
+	Judged       time.Time `json:"judged,omitzero"`         // and when
+	SuppressedBy string    `json:"suppressed_by,omitempty"` // id of the suppression that covers it at the time of reading
 
 	Raised       time.Time `json:"raised"`        // wall clock: when this revision was made
 	Update       uint64    `json:"update"`        // place in the order of all updates of the store, from 1
@@ -117,12 +123,12 @@ type Event struct {
 
 // Canonical returns the bytes by which two findings are compared and which the
 // history commits to: JSON in the order of the fields, without what depends on
-// when and how often the finding was made.
+// when and how often the finding was made and on what people did about it.
 func (f *Finding) Canonical() []byte {
 	c := *f
 	c.Revision, c.Update, c.HistoryIndex = 0, 0, 0
 	c.Raised = time.Time{}
-	c.Status = ""
+	c.Status, c.Verdict, c.Note, c.JudgedBy, c.Judged, c.SuppressedBy = "", "", "", "", time.Time{}, ""
 	c.Aliases = nil // applied when read: a name may become known later
 	b, err := json.Marshal(&c)
 	if err != nil {

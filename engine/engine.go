@@ -210,6 +210,10 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 		e.rows += entry.Batch.Rows()
 		return e.tenant(entry.Tenant).take(e.extract(entry))
 	}
+	switch entry.Control.Kind {
+	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
+		return nil // of readers: they change no finding
+	}
 	for _, name := range e.concerned(entry.Tenant) {
 		var err error
 		switch entry.Control.Kind {

@@ -95,8 +95,8 @@ type State interface {
 	Commit(ctx context.Context, step Step) ([]tokenwatch.Finding, error)
 }
 
-// Record is one of the engine's records. The engine gives key and value their
-// meaning; a nil Value deletes.
+// Record is one of the engine's records, or one of the outbox. Whoever it belongs
+// to gives key and value their meaning; a nil Value deletes.
 type Record struct {
 	Key, Value []byte
 }
@@ -121,6 +121,30 @@ type Findings interface {
 	Updates(ctx context.Context, tenant string, after uint64) iter.Seq2[tokenwatch.Finding, error]
 	// Changed returns a channel that is closed at the next update of any tenant.
 	Changed() <-chan struct{}
+}
+
+// Triage keeps what people decide about findings. A change is in the history and
+// in the log, as a control record, by the same synced write that lets it take
+// effect.
+type Triage interface {
+	// Judge changes how a finding is handled and returns it, with a new Update so
+	// that whoever follows the updates sees it; or ErrNotFound. Later revisions
+	// keep what was judged.
+	Judge(ctx context.Context, tenant string, v tokenwatch.Verdict, by Action) (tokenwatch.Finding, error)
+	// Suppress keeps a suppression, new or changed.
+	Suppress(ctx context.Context, s tokenwatch.Suppression, by Action) error
+	// Suppressions yields the suppressions of a tenant in order of id, those that
+	// have ended too.
+	Suppressions(ctx context.Context, tenant string) iter.Seq2[tokenwatch.Suppression, error]
+}
+
+// Outbox keeps what is still to be told to others, and what was, as records
+// whose key and value are the notifier's business.
+type Outbox interface {
+	// Letters yields the records whose key begins with prefix, in order of key.
+	Letters(ctx context.Context, prefix []byte) iter.Seq2[Record, error]
+	// PutLetters stores records, all in one synced write; a nil Value deletes.
+	PutLetters(ctx context.Context, records ...Record) error
 }
 
 // History is the append-only Merkle log of segments, findings and actions.
@@ -196,6 +220,8 @@ type Store interface {
 	Segments
 	State
 	Findings
+	Triage
+	Outbox
 	History
 	Keys
 	Marks

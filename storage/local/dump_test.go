@@ -35,8 +35,9 @@ func steady(fs vfs.FS, clock func() time.Time) Config {
 
 // workload is a fixed list of writes to a store; each is one call.
 type workload struct {
-	now   time.Time
-	steps []func(*Store) error
+	now      time.Time
+	steps    []func(*Store) error
+	controls []int // the steps that append a control record, again each time
 }
 
 func (w *workload) clock() time.Time { return w.now }
@@ -53,6 +54,10 @@ func newWorkload(n int) *workload {
 	w := &workload{now: begin}
 	ctx := context.Background()
 	add := func(f func(*Store) error) { w.steps = append(w.steps, f) }
+	control := func(f func(*Store) error) {
+		w.controls = append(w.controls, len(w.steps))
+		add(f)
+	}
 	entry := func(i, rows int) tokenwatch.Entry {
 		tenant := "ab"[i%2 : i%2+1]
 		return storagetest.Entry(tenant, fmt.Sprintf("key%d", i),
@@ -86,9 +91,25 @@ func newWorkload(n int) *workload {
 				_, err := s.Record(ctx, storage.Action{Tenant: "a", Actor: "key_1", Verb: "test", Object: fmt.Sprint(i)})
 				return err
 			})
+			control(func(s *Store) error {
+				note := fmt.Sprint("after ", i)
+				_, err := s.Judge(ctx, "a", tokenwatch.Verdict{Finding: "f0", Note: &note, By: "key_1"},
+					storage.Action{Tenant: "a", Actor: "key_1", Verb: "findings.update", Object: "f0"})
+				return err
+			})
 		case 1:
-			send(tokenwatch.Entry{Control: &tokenwatch.Control{Kind: tokenwatch.ControlTick}})
+			control(func(s *Store) error {
+				_, err := s.Append(ctx, tokenwatch.Entry{Control: &tokenwatch.Control{Kind: tokenwatch.ControlTick}})
+				return err
+			})
+			control(func(s *Store) error {
+				return s.Suppress(ctx, tokenwatch.Suppression{ID: fmt.Sprint("sup_", i%8), Tenant: "a", Reason: fmt.Sprint(i)},
+					storage.Action{Tenant: "a", Actor: "key_1", Verb: "suppressions.create"})
+			})
 		case 2:
+			add(func(s *Store) error {
+				return s.PutLetters(ctx, storage.Record{Key: fmt.Append(nil, "letter", i%3), Value: fmt.Append(nil, i)})
+			})
 			add(func(s *Store) error {
 				by := storage.Action{Actor: "key_1", Verb: "keys.create", Object: fmt.Sprint(i)}
 				return s.PutKey(ctx, storage.APIKey{ID: fmt.Sprint("key_", i), Tenant: "a"}, by)
@@ -155,6 +176,8 @@ func dump(s *Store) (text string, err error) {
 		each(&b, s.Records(ctx, nil), func(r storage.Record) string { return fmt.Sprintf("record %q %q\n", r.Key, r.Value) }),
 		each(&b, s.Findings(ctx, "a"), func(f tokenwatch.Finding) string { return fmt.Sprintf("finding %+v\n", f) }),
 		each(&b, s.Updates(ctx, "b", 0), func(f tokenwatch.Finding) string { return fmt.Sprintf("update %+v\n", f) }),
+		each(&b, s.Suppressions(ctx, "a"), func(x tokenwatch.Suppression) string { return fmt.Sprintf("suppression %+v\n", x) }),
+		each(&b, s.Letters(ctx, nil), func(r storage.Record) string { return fmt.Sprintf("letter %q %q\n", r.Key, r.Value) }),
 		each(&b, s.Keys(ctx), func(k storage.APIKey) string { return fmt.Sprintf("key %+v\n", k) }),
 		each(&b, s.AllLeaves(ctx, 0), func(l storage.Leaf) string { return fmt.Sprintf("leaf %d %x\n", l.Index, l.Bytes) }))
 	if err == nil {

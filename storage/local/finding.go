@@ -22,13 +22,9 @@ func (g *group) finding(f *tokenwatch.Finding) error {
 		return errors.New("a finding needs a tenant and an id")
 	}
 	key := findingKey(f.Tenant, f.ID)
-	before, known := g.findings[string(key)]
-	if !known {
-		var err error
-		before, err = get(g.s.db, key)
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return classify("finding", err)
-		}
+	before, err := g.findingBefore(key)
+	if err != nil {
+		return err
 	}
 	if before != nil {
 		old, err := decodeFinding(before)
@@ -37,6 +33,7 @@ func (g *group) finding(f *tokenwatch.Finding) error {
 		}
 		g.delete(updateKey(f.Tenant, old.Update))
 		f.Revision = old.Revision + 1
+		f.Status, f.Verdict, f.Note, f.JudgedBy, f.Judged = old.Status, old.Verdict, old.Note, old.JudgedBy, old.Judged
 	} else {
 		f.Revision = 1
 	}
@@ -48,6 +45,23 @@ func (g *group) finding(f *tokenwatch.Finding) error {
 		ID: f.ID, Revision: uint64(max(0, f.Revision)), Settled: f.Settled, Withdrawn: f.Withdrawn,
 		Score: int64(f.Score), Digest: digest,
 	})
+	return g.putFinding(key, f)
+}
+
+// findingBefore returns a finding as the group finds it, nil if there is none.
+func (g *group) findingBefore(key []byte) ([]byte, error) {
+	if before, known := g.findings[string(key)]; known {
+		return before, nil
+	}
+	before, err := get(g.s.db, key)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return nil, classify("finding", err)
+	}
+	return before, nil
+}
+
+// putFinding stores a finding at its place in the order of updates.
+func (g *group) putFinding(key []byte, f *tokenwatch.Finding) error {
 	value, err := json.Marshal(f)
 	if err != nil {
 		return fmt.Errorf("encode finding: %w", err)

@@ -21,12 +21,14 @@ import (
 //	K │ key id                       an API key, JSON
 //	L │ offset                       the log: 0 │ segment bytes, or 1 │ control record
 //	M                                the store: its format and id
+//	O │ key                          a record of the outbox
 //	P │ tenant │ len source │ input  how far a source has got with an input
 //	R │ key                          a record of the engine
 //	S                                the engine's cursor
 //	U │ tenant │ update              findings by their last update: finding id
 //	V │ leaf index                   a leaf of the history, canonical bytes
 //	W │ tenant                       greatest event time of a tenant
+//	X │ tenant │ suppression id      a suppression, JSON
 const (
 	keyHead     = 'A'
 	keyCommit   = 'C'
@@ -38,12 +40,14 @@ const (
 	keyAPIKey   = 'K'
 	keyLog      = 'L'
 	keyMeta     = 'M'
+	keyOutbox   = 'O'
 	keyMark     = 'P'
 	keyRecord   = 'R'
 	keyCursor   = 'S'
 	keyUpdate   = 'U'
 	keyLeaf     = 'V'
 	keyGreatest = 'W'
+	keySuppress = 'X'
 )
 
 // maxTenant is the longest name of a tenant in bytes.
