@@ -56,6 +56,9 @@ func (f *format) random(r *rand.Rand) string {
 	if f.flags&jwt != 0 {
 		return randomJWT(r)
 	}
+	if f.flags&afterID != 0 {
+		return "7:" + f.prefix + pick(r, f.min+r.IntN(12), alnums)
+	}
 	chars := [...]string{alnum: alnums, urlSafe: alnums, dotted: alnums, base64: alnums, hex: hexes}[f.set]
 	n := f.min
 	if f.flags&exact == 0 {
@@ -263,11 +266,18 @@ func TestRecall(t *testing.T) {
 	s := testSealer(t, Config{})
 	least := map[string]int{"letters and digits": 97, "lower and digits": 85, "base64url": 95, "base64": 75, "hex": 99}
 	t.Logf("%-20s %8s %8s %8s %8s", "recall, %", "path", "query", "attr", "agent")
-	for _, name := range []string{"letters and digits", "lower and digits", "base64url", "base64", "hex", "symbols"} {
-		const n = 200
+	forms := maps.Clone(opaque)
+	forms["sixteen characters"] = func(r *rand.Rand) string { return pick(r, 16, alnums) }
+	forms["words"] = func(r *rand.Rand) string {
+		list := strings.Fields("copper lantern walnut basket harbor violet thistle meadow pepper saddle orchard velvet anchor cobalt")
+		r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		return strings.Join(list[:4], "-")
+	}
+	for _, name := range []string{"letters and digits", "lower and digits", "base64url", "base64", "hex", "symbols", "sixteen characters", "words"} {
+		const n = 1000
 		var masked [4]int
 		for range n {
-			secret := opaque[name](r)
+			secret := forms[name](r)
 			for k, text := range []string{"/v1/" + url.PathEscape(secret) + "/x", "/v1?q=" + url.QueryEscape(secret), secret, "agent/1.0 (" + secret + ")"} {
 				var row tokenwatch.Row
 				var b tokenwatch.Builder

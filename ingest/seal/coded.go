@@ -26,7 +26,7 @@ const (
 	isHex                      // a hex digit
 	isOther                    // a letter or digit beyond hex, + or /
 	isRunOn                    // may be part of a known format
-	isSign                     // may end the name of a secret, or "://"
+	isSign                     // may end the name of a secret, or "//"
 	isOpener                   // begins an escape
 	isLowHex                   // a hex digit, not in upper case
 	isHead                     // a known format or an issued token may begin with it
@@ -54,7 +54,7 @@ var kinds = func() (t [256]uint8) {
 		if classes[c]&isEscape != 0 {
 			t[c] |= isOpener
 		}
-		if classes[c]&isLower != 0 || formatsBy[c] != nil {
+		if classes[c]&isLower != 0 || formatsBy[c] != nil || hookHeads[c] {
 			t[c] |= isHead
 		}
 	}

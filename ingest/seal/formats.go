@@ -17,6 +17,7 @@ const (
 	random                   // the rest must look random
 	exact                    // no more characters of the set than min
 	jwt                      // two dots in the rest
+	afterID                  // digits and a colon before the prefix
 )
 
 type set uint8
@@ -86,6 +87,7 @@ var formats = []format{
 	{"newrelic", "NRAK-", alnum, 20, 0},
 	{"atlassian", "ATATT3", base64, 30, 0},
 	{"age", "AGE-SECRET-KEY-1", alnum, 30, 0},
+	{"telegram", "AA", urlSafe, 31, afterID},
 	{"square", "EAAA", urlSafe, 56, atStart},
 	{"square", "sq0atp-", urlSafe, 20, 0},
 	{"square", "sq0csp-", urlSafe, 20, 0},
@@ -137,6 +139,9 @@ func (f *format) match(t []byte, at int) (end, tried int) {
 		return 0, 0
 	}
 	if f.flags&atStart != 0 && at > 0 && classes[t[at-1]]&isAlnum != 0 {
+		return 0, 0
+	}
+	if f.flags&afterID != 0 && (at < 2 || t[at-1] != ':' || classes[t[at-2]]&isDigit == 0) {
 		return 0, 0
 	}
 	start := at + len(f.prefix)

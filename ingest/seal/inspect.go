@@ -3,7 +3,7 @@ package seal
 // search does steps 3 and 4 for field i.
 func (s *Sealer) search(i int) {
 	f := &s.fields[i]
-	whole := f.named != nil && f.named.admits(f.text)
+	whole := f.named != nil && f.named.admits(f.text, false)
 	remember := f.repeats && !s.plain && s.clean.remembers(f.text)
 	var hash uint64
 	if remember {
@@ -128,7 +128,7 @@ func (s *Sealer) found(i int, v *view, lo, hi int) bool {
 	}
 	e := s.ids.credential(s, c.secret)
 	s.mark(i, v, lo, hi, rankKnown, string(e.id))
-	s.needles.add(c.given, string(e.id))
-	s.needles.add(c.secret, string(e.id))
+	s.needle(c.given, string(e.id))
+	s.needle(c.secret, string(e.id))
 	return true
 }

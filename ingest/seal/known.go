@@ -29,12 +29,15 @@ func (s *Sealer) known(i int, v *view) {
 			if end > 0 {
 				s.found(i, v, at, end)
 			}
-		case c == ':' && bytes.HasPrefix(t[at:], []byte("://")):
-			end = s.userinfo(i, v, at+3)
+		case c == '/' && at+1 < len(t) && t[at+1] == '/':
+			end = s.userinfo(i, v, at+2)
 		case classes[c]&isNaming != 0 && mayEndName(t, at):
-			if c == '=' || c == ':' {
+			switch c {
+			case '=', ':':
 				end = s.named(i, v, at)
-			} else {
+			case '>':
+				end = s.element(i, v, at)
+			default:
 				end = s.schemed(i, v, at)
 			}
 		}
@@ -75,6 +78,10 @@ func (s *Sealer) format(i int, v *view, at int) int {
 	if at > 0 && classes[t[at-1]]&(isAlnum|isJoin) != 0 {
 		return 0
 	}
+	if lo, hi := hooked(t, at); hi > 0 {
+		s.found(i, v, lo, hi)
+		return hi
+	}
 	end := issued(t, at)
 	if end > 0 {
 		s.found(i, v, at, end)
@@ -100,124 +107,6 @@ func pem(t []byte, at int) int {
 		return len(t)
 	}
 	return at + len(pemBegin) + end + 9 + tail + 5
-}
-
-// userinfo masks the password of scheme://user:password@host.
-func (s *Sealer) userinfo(i int, v *view, at int) int {
-	t := v.b
-	colon := -1
-	for j := at; j < len(t); j++ {
-		switch t[j] {
-		case '/', '?', '#', ' ', '"':
-			return 0
-		case ':':
-			if colon < 0 {
-				colon = j
-			}
-		case '@':
-			if colon < 0 {
-				if n := bytes.IndexAny(t[j+1:], "/?# \"@"); n >= 0 && t[j+1+n] == '@' && bytes.IndexByte(t[j+1:j+1+n], ':') >= 0 {
-					continue // the user is a mail address
-				}
-				if looksSecret(t[at:j]) {
-					s.found(i, v, at, j)
-				}
-				return j
-			}
-			if colon+1 < j {
-				s.found(i, v, colon+1, j)
-			}
-			return j
-		}
-	}
-	return 0
-}
-
-// named masks the value after the separator at t[at:], if what stands before
-// it names a secret.
-func (s *Sealer) named(i int, v *view, at int) int {
-	t := v.b
-	end := beforeQuotes(t, at)
-	start := end
-	for start > 0 && end-start < 64 && classes[t[start-1]]&isWord != 0 {
-		start--
-	}
-	rule := secretName(t[start:end])
-	if rule == nil {
-		return 0
-	}
-	lo, hi := value(t, at+1)
-	for schemeOf(t[lo:hi]) != "" && hi < len(t) && (t[hi] == ' ' || t[hi] == '+') {
-		lo, hi = value(t, hi+1)
-	}
-	if !s.spend(i, hi-at) || !rule.admits(t[lo:hi]) {
-		return 0
-	}
-	if t[at] == ':' && rule.min > 1 && lo == at+1 && unexplained(t[lo:hi]) == 0 {
-		return 0 // a word after a colon: a verb, as in /v1/token:refresh
-	}
-	s.found(i, v, lo, hi)
-	return hi
-}
-
-// schemed masks the credential after the blank at t[at:], if a scheme stands
-// before it.
-func (s *Sealer) schemed(i int, v *view, at int) int {
-	t := v.b
-	start := at
-	for start > 0 && at-start < 16 && classes[t[start-1]]&isWord != 0 {
-		start--
-	}
-	if schemeOf(t[start:at]) == "" {
-		return 0
-	}
-	lo, hi := value(t, at+1)
-	if !s.spend(i, hi-at) || hi-lo < 8 || unexplained(t[lo:hi]) < 4 || isID(t[lo:hi]) {
-		return 0
-	}
-	if schemeOf(t[start:at]) == "basic" {
-		if _, _, ok := s.basic(t[lo:hi]); !ok {
-			return 0
-		}
-		s.found(i, v, start, hi)
-		return hi
-	}
-	s.found(i, v, lo, hi)
-	return hi
-}
-
-// schemeOf returns the scheme that w is, in lower case, "" if none.
-func schemeOf(w []byte) string {
-	for _, scheme := range schemes {
-		if len(w) == len(scheme) && bytes.EqualFold(w, []byte(scheme)) {
-			return scheme
-		}
-	}
-	return ""
-}
-
-// value returns the bounds of the value that begins at t[at:] after blanks and
-// quotes: up to the closing quote, or else up to what cannot belong to it.
-func value(t []byte, at int) (lo, hi int) {
-	quote := byte(0)
-	for at < len(t) && (t[at] == ' ' || t[at] == '"' || t[at] == '\'' || t[at] == '\\') {
-		if t[at] == '"' || t[at] == '\'' {
-			quote = t[at]
-		}
-		at++
-	}
-	lo = at
-	for at < len(t) {
-		switch c := t[at]; {
-		case quote != 0 && (c == quote || (c == '\\' && at+1 < len(t) && t[at+1] == quote)):
-			return lo, at
-		case quote == 0 && (c <= ' ' || c == '"' || c == '\'' || c == '&' || c == ';' || c == ',' || c == '|' ||
-			c == '<' || c == '>' || c == ')' || c == ']' || c == '}' || c == '#'):
-			return lo, at
-		}
-		at++
-	}
-	return lo, at
 }
 
 // looking finds runs that look like secrets in a view of field i.

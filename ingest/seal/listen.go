@@ -17,7 +17,7 @@ func decodable(t []byte) (has survey) {
 
 // A listener follows decoded bytes and tells whether there may be something
 // known in them, or an escape: a run of minRun bytes that a known format is made
-// of, a sign that may end the name of a secret, "://", or an escape. Where it
+// of, a sign that may end the name of a secret, "//", or an escape. Where it
 // hears none of these, inspect finds nothing, nor does unescape. Of random ids it
 // takes one in fifty for text (TestDecodable).
 type listener struct {
@@ -44,6 +44,10 @@ func announced(last uint32, c byte) bool {
 		if inSet[c]&(1<<hex) != 0 || c == 'u' {
 			return true
 		}
+	case '&':
+		if c == '#' || c == 'a' || c == 'l' || c == 'g' || c == 'q' || c == 'n' {
+			return true
+		}
 	case '\\':
 		switch c {
 		case 'u', 'x', '/', '"', '\\', '\'', 'n', 't', 'r':
@@ -51,15 +55,15 @@ func announced(last uint32, c byte) bool {
 		}
 	}
 	if classes[c]&isNaming == 0 {
-		return c == '/' && b == '/' && a == ':'
+		return c == '/' && b == '/'
 	}
-	if c == '=' || c == ':' {
+	if c == '=' || c == ':' || c == '>' {
 		switch b {
-		case '"', '\'', '\\', ' ', ']':
+		case '"', '\'', '\\', ' ', ']', '[':
 			return true // what stands before these decides
 		}
 	}
-	return endsName(a, b, c)
+	return endsName(a, b, c) || (c == ' ' && endsName(a, b, '=')) // of an option
 }
 
 // hexSpeaks tells whether a listener hears something in either reading of hex.

@@ -106,7 +106,7 @@ func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bo
 	if open.key != nil {
 		row.AddName(tokenwatch.NameAccessKeyID, "aws", open.key)
 		if len(open.given) > 0 {
-			s.needles.add(open.given, s.digest(open.given))
+			s.needle(open.given, s.digest(open.given))
 		}
 		return ""
 	}
@@ -114,9 +114,9 @@ func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bo
 		return ""
 	}
 	e := s.ids.credential(s, open.secret)
-	s.needles.add(open.secret, string(e.id))
+	s.needle(open.secret, string(e.id))
 	if !bytes.Equal(open.given, open.secret) {
-		s.needles.add(open.given, string(e.id))
+		s.needle(open.given, string(e.id))
 	}
 	s.nameAll(e, e.id)
 	if !first {

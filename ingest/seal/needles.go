@@ -56,6 +56,23 @@ func (n *needles) add(b []byte, id string) {
 	*list = append(*list, needle{b: b, id: id})
 }
 
+// needle adds a credential, and as a form would encode its blanks or have them
+// decoded.
+func (s *Sealer) needle(b []byte, id string) {
+	s.needles.add(b, id)
+	for _, swap := range [2][2]byte{{' ', '+'}, {'+', ' '}} {
+		if bytes.IndexByte(b, swap[0]) >= 0 {
+			other := s.keep(b)
+			for i, c := range other {
+				if c == swap[0] {
+					other[i] = swap[1]
+				}
+			}
+			s.needles.add(other, id)
+		}
+	}
+}
+
 // addDerived adds a masked part of the path.
 func (n *needles) addDerived(b []byte, id string) {
 	if len(b) >= minShared {

@@ -17,7 +17,10 @@ import (
 // TestFalseMasks seals real traffic in which no credential is known to be, and
 // prints how much of it is masked. Without the data there is nothing to measure.
 func TestFalseMasks(t *testing.T) {
-	data := "../../../shared/data"
+	data := os.Getenv("TOKENWATCH_DATA")
+	if data == "" {
+		data = "../../../shared/data"
+	}
 	for _, c := range []struct {
 		file string
 		fill func(line string, row *tokenwatch.Row)

@@ -179,7 +179,7 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 	for i, a := range row.Attrs {
 		s.fields = append(s.fields,
 			field{text: a.Key, attr: int32(i), key: true, free: true, repeats: true},
-			field{text: a.Value, attr: int32(i), free: true, repeats: true, named: secretName(a.Key)})
+			field{text: a.Value, attr: int32(i), free: true, repeats: true, named: attrName(a.Key)})
 	}
 	for i := range row.Facts {
 		row.Facts[i].Texts(func(text *[]byte, free bool) {

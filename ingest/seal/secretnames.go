@@ -1,5 +1,7 @@
 package seal
 
+import "bytes"
+
 // nameRule says which names announce that their value is a secret. Names are
 // compared in lower case and without - _ and dots.
 type nameRule struct {
@@ -7,45 +9,53 @@ type nameRule struct {
 	whole bool // the whole name, else its end
 	min   int  // a shorter value is none
 	mixed bool // the value must not be made of words or digits only
+	query bool // as a parameter of a URL or form it carries a credential of whatever form
+	line  bool // the name of a header: its value may have blanks
 }
 
 var secretNames = []nameRule{
-	{"password", false, 1, false},
-	{"passwd", false, 1, false},
-	{"passphrase", false, 1, false},
-	{"secret", false, 4, false},
-	{"apikey", false, 4, false},
-	{"accesskey", false, 8, false},
-	{"secretkey", false, 4, false},
-	{"privatekey", false, 8, false},
-	{"signingkey", false, 8, false},
-	{"encryptionkey", false, 8, false},
-	{"accountkey", false, 8, false},
-	{"token", false, 6, false},
-	{"jwt", false, 16, false},
-	{"authorization", false, 4, false},
-	{"assertion", true, 16, false},
-	{"clientassertion", false, 16, false},
-	{"appkey", false, 8, false},
-	{"subscriptionkey", false, 8, false},
-	{"cookie", false, 8, false},
-	{"auth", true, 8, true},
-	{"pwd", true, 1, false},
-	{"pass", true, 4, false},
-	{"sig", true, 16, true},
-	{"signature", false, 16, true},
-	{"key", true, 16, true},
-	{"code", true, 16, true},
-	{"sid", true, 16, true},
-	{"connectsid", false, 16, true},
-	{"sessid", false, 16, true},
-	{"jsessionid", true, 16, true},
+	{name: "password", min: 1},
+	{name: "passwd", min: 1},
+	{name: "passphrase", min: 1},
+	{name: "secret", min: 4},
+	{name: "apikey", min: 4},
+	{name: "accesskey", min: 8},
+	{name: "secretkey", min: 4},
+	{name: "privatekey", min: 8},
+	{name: "signingkey", min: 8},
+	{name: "encryptionkey", min: 8},
+	{name: "accountkey", min: 8},
+	{name: "token", min: 6},
+	{name: "jwt", min: 16, query: true},
+	{name: "authorization", min: 4, line: true},
+	{name: "assertion", whole: true, min: 16},
+	{name: "clientassertion", min: 16, query: true},
+	{name: "appkey", min: 8},
+	{name: "subscriptionkey", min: 8},
+	{name: "cookie", min: 8, line: true},
+	{name: "auth", whole: true, min: 8, mixed: true, query: true},
+	{name: "pwd", whole: true, min: 1},
+	{name: "pass", whole: true, min: 4},
+	{name: "sig", whole: true, min: 16, mixed: true, query: true},
+	{name: "signature", min: 16, mixed: true, query: true},
+	{name: "key", whole: true, min: 16, mixed: true, query: true},
+	{name: "code", whole: true, min: 16, mixed: true},
+	{name: "sid", whole: true, min: 16, mixed: true},
+	{name: "sessionid", whole: true, min: 16, mixed: true, query: true},
+	{name: "ticket", whole: true, min: 16, mixed: true, query: true},
+	{name: "bearer", whole: true, min: 16, mixed: true, query: true},
+	{name: "credential", min: 16, mixed: true, query: true},
+	{name: "samlresponse", whole: true, min: 16, query: true},
+	{name: "samlart", whole: true, min: 16},
+	{name: "connectsid", min: 16, mixed: true},
+	{name: "sessid", min: 16, mixed: true, query: true},
+	{name: "jsessionid", whole: true, min: 16, mixed: true, query: true},
 }
 
 // plainNames end like names of secrets and are none.
 var plainNames = []string{
 	"nexttoken", "pagetoken", "continuationtoken", "paginationtoken", "clienttoken", "clientrequesttoken",
-	"creatorrequesttoken", "canceltoken", "endofftoken", "mediatoken", "publicaccesskey",
+	"creatorrequesttoken", "canceltoken", "endofftoken", "mediatoken", "publicaccesskey", "amzcredential", "googcredential",
 }
 
 // plainValues are what logs and their messages write where a secret would be.
@@ -53,6 +63,7 @@ var plainValues = []string{
 	"", "-", "null", "nil", "none", "true", "false", "undefined", "invalid", "incorrect", "wrong", "missing",
 	"required", "expired", "failed", "empty", "changed", "reset", "redacted", "masked", "hidden", "secret", "is",
 	"hidden_due_to_security_reasons", "sensitivedataremoved", "not", "was", "must", "has", "and", "for", "or",
+	"optional", "enabled", "disabled", "present", "absent", "unknown", "valid", "none", "unset", "default", "yes", "no", "ok",
 }
 
 // schemes announce a credential after a blank, in free text as in headers.
@@ -61,9 +72,16 @@ var schemes = []string{"bearer", "basic", "token", "apikey", "api-key", "ssws", 
 // Endings of names before '=' or ':', and of schemes before a blank: two
 // letters, as a bit a second letter. They let a survey pass over other names.
 var nameEndings, schemeEndings = func() (n, s [26]uint32) {
-	for _, r := range secretNames {
-		e := r.name[len(r.name)-2:]
+	add := func(name string) {
+		e := name[len(name)-2:]
 		n[e[0]-'a'] |= 1 << (e[1] - 'a')
+	}
+	for _, r := range secretNames {
+		add(r.name)
+		add(r.name + "s")
+	}
+	for _, name := range valueNames {
+		add(name)
 	}
 	for _, w := range append([]string{"begin"}, schemes...) {
 		e := w[len(w)-2:]
@@ -76,8 +94,17 @@ var nameEndings, schemeEndings = func() (n, s [26]uint32) {
 // of a secret or a scheme.
 func mayEndName(t []byte, i int) bool {
 	e := i
-	if t[i] == '=' || t[i] == ':' {
+	switch t[i] {
+	case '=', ':':
 		e = beforeQuotes(t, i)
+	case '>':
+		if i > 0 && (t[i-1] == '"' || t[i-1] == '\'') {
+			return true // an attribute; what stands before it decides
+		}
+	case ' ':
+		if i >= 4 && endsName(t[i-2], t[i-1], '=') && isOption(t, i) {
+			return true
+		}
 	}
 	return e >= 2 && endsName(t[e-2], t[e-1], t[i])
 }
@@ -89,7 +116,7 @@ func endsName(a, b, sep byte) bool {
 	if a >= 26 || b >= 26 {
 		return false
 	}
-	if sep == '=' || sep == ':' {
+	if sep == '=' || sep == ':' || sep == '>' {
 		return nameEndings[a]>>b&1 != 0
 	}
 	return schemeEndings[a]>>b&1 != 0
@@ -98,7 +125,8 @@ func endsName(a, b, sep byte) bool {
 // beforeQuotes returns the end of the word before t[i]: before blanks, quotes
 // and the backslashes that escape them.
 func beforeQuotes(t []byte, i int) int {
-	for i > 0 && (t[i-1] == '"' || t[i-1] == '\'' || t[i-1] == '\\' || t[i-1] == ' ' || t[i-1] == ']') {
+	for i > 0 && (t[i-1] == '"' || t[i-1] == '\'' || t[i-1] == '\\' || t[i-1] == ' ' || t[i-1] == ']' ||
+		(t[i-1] == '[' && t[i] == ']')) {
 		i--
 	}
 	return i
@@ -107,7 +135,7 @@ func beforeQuotes(t []byte, i int) int {
 // secretName returns the rule that name falls under, nil if none does.
 func secretName(name []byte) *nameRule {
 	n := len(name)
-	for n > 0 && name[n-1] == ']' {
+	for n > 0 && (name[n-1] == ']' || name[n-1] == '[') {
 		n--
 	}
 	if n < 3 {
@@ -126,9 +154,18 @@ func secretName(name []byte) *nameRule {
 		}
 	}
 	plain := buf[at:]
+	for _, end := range valueNames { // tokenValue, secretString
+		if k := len(plain) - len(end); k >= 3 && string(plain[k:]) == end {
+			plain = plain[:k]
+			break
+		}
+	}
+	if k := len(plain) - 1; k > 3 && plain[k] == 's' && plain[k-1] != 's' { // tokens
+		plain = plain[:k]
+	}
 	for i := range secretNames {
 		r := &secretNames[i]
-		if k := len(plain) - len(r.name); k < 0 || string(plain[k:]) != r.name || (r.whole && !isLast(name[:n], r.name)) {
+		if k := len(plain) - len(r.name); k < 0 || string(plain[k:]) != r.name || (r.whole && k > 0 && !isLast(name[:n], r.name)) {
 			continue
 		}
 		for _, p := range plainNames {
@@ -139,6 +176,39 @@ func secretName(name []byte) *nameRule {
 		return r
 	}
 	return nil
+}
+
+// valueNames are what stands behind the name of a secret, as a part of it or as a
+// member of the object that it names.
+var valueNames = []string{"value", "values", "val", "string", "stringvalue", "text", "raw", "plain", "plaintext", "content", "data"}
+
+// isValueName tells whether a word, in any case, is one of valueNames.
+func isValueName(word []byte) bool {
+	if len(word) < 3 || len(word) > 12 {
+		return false
+	}
+	for _, v := range valueNames {
+		if bytes.EqualFold(word, []byte(v)) {
+			return true
+		}
+	}
+	return false
+}
+
+// attrName is secretName for the key of an attr, whose parts are joined by dots:
+// items of lists go by the name of the list, and a value by that of its object.
+func attrName(key []byte) *nameRule {
+	for {
+		n := bytes.LastIndexByte(key, '.')
+		if n < 0 || len(key) == n+1 {
+			return secretName(key)
+		}
+		last := key[n+1:]
+		if classes[last[0]]&isDigit == 0 && !isValueName(last) {
+			return secretName(key)
+		}
+		key = key[:n]
+	}
 }
 
 // isLast tells whether word is all of the name after its last dot.
@@ -152,32 +222,40 @@ func isLast(name []byte, word string) bool {
 	return n == len(word)
 }
 
-// admits tells whether value is a secret under the rule.
-func (r *nameRule) admits(value []byte) bool {
-	if len(value) < r.min || isID(value) {
+// admits tells whether value is a secret under the rule, which it need not look
+// like as the parameter of a URL or form.
+func (r *nameRule) admits(value []byte, parameter bool) bool {
+	least, mixed := r.min, r.mixed
+	if parameter && (r.query || !mixed) {
+		least, mixed = min(least, minSecret), false
+	}
+	return len(value) >= least && !isID(value) && !isPlainValue(value) && !(mixed && unexplained(value) < minPart)
+}
+
+// minSecret is the shortest credential that sealing promises to mask.
+const minSecret = 4
+
+// isPlainValue tells whether value is what logs write in place of a secret.
+func isPlainValue(value []byte) bool {
+	if len(value) > 32 {
 		return false
 	}
-	if len(value) <= 32 {
-		var buf [32]byte
-		low := buf[:0]
-		stars := 0
-		for _, c := range value {
-			if c == '*' || c == '.' || c == 'x' || c == 'X' {
-				stars++
-			}
-			low = append(low, c|classes[c]&isUpper<<4)
+	var buf [32]byte
+	low := buf[:0]
+	stars := 0
+	for _, c := range value {
+		if c == '*' || c == '.' || c == 'x' || c == 'X' {
+			stars++
 		}
-		if stars == len(value) {
-			return false
-		}
-		for _, p := range plainValues {
-			if string(low) == p {
-				return false
-			}
+		low = append(low, c|classes[c]&isUpper<<4)
+	}
+	if stars == len(value) {
+		return true
+	}
+	for _, p := range plainValues {
+		if string(low) == p {
+			return true
 		}
 	}
-	if r.mixed && unexplained(value) < minPart {
-		return false
-	}
-	return true
+	return false
 }

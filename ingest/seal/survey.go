@@ -1,22 +1,23 @@
 package seal
 
+import "bytes"
+
 // A survey is what one pass over a text finds out: whether it must be looked at
 // closely, and how. Nearly all texts need not.
 type survey uint16
 
 const (
-	hasRun       survey = 1 << iota // a run of minRun word characters
-	hasMixed                        // a run of minMixed base64 characters with lower, upper case and digits
-	hasName                         // a separator after what may be the name of a secret
-	hasUser                         // "://" and later "@"
-	hasEscape                       // an escape of an ASCII character: percent or backslash
-	hasPercent                      // any escape
-	hasBase64                       // a run of base64 long enough for part of a credential
-	hasOdd                          // control or non-ASCII bytes
-	hasSeparator                    // ':' followed by "//"
-	hasCoded                        // a run that eachRun gives, see decodable
-	hasDeep                         // one that decodes to what must be looked at closely
-	isHexID                         // nothing but lower hex digits, too few for a known format in hex
+	hasRun     survey = 1 << iota // a run of minRun word characters
+	hasMixed                      // a run of minMixed base64 characters with lower, upper case and digits
+	hasName                       // a separator after what may be the name of a secret
+	hasUser                       // "//" and later "@", with a colon before it
+	hasEscape                     // an escape of an ASCII character: percent, backslash or entity
+	hasPercent                    // any escape
+	hasBase64                     // a run of base64 long enough for part of a credential
+	hasOdd                        // control or non-ASCII bytes
+	hasCoded                      // a run that eachRun gives, see decodable
+	hasDeep                       // one that decodes to what must be looked at closely
+	isHexID                       // nothing but lower hex digits, too few for a known format in hex
 
 	suspicious = hasRun | hasMixed | hasName | hasUser | hasEscape
 )
@@ -34,8 +35,8 @@ const (
 	isDigit        // 0-9
 	isJoin         // - _ . ~ : inside a word
 	isSlash        // + / : inside base64
-	isNaming       // = : and blank, + : may stand between a name and its value
-	isEscape       // % \
+	isNaming       // = : > and blank, + : may stand between a name and its value
+	isEscape       // % \ &
 	isOdd          // controls, DEL, not ASCII
 
 	isAlnum = isLower | isUpper | isDigit
@@ -58,8 +59,8 @@ var classes = func() (t [256]uint8) {
 	}
 	t['-'], t['_'], t['.'], t['~'] = isJoin, isJoin, isJoin, isJoin
 	t['+'], t['/'] = isSlash|isNaming, isSlash
-	t['='], t[':'], t[' '] = isNaming, isNaming, isNaming
-	t['%'], t['\\'] = isEscape, isEscape
+	t['='], t[':'], t['>'], t[' '] = isNaming, isNaming, isNaming, isNaming
+	t['%'], t['\\'], t['&'] = isEscape, isEscape, isEscape
 	return t
 }()
 
@@ -76,6 +77,7 @@ func lookAt(t []byte) survey {
 	var has survey
 	var narrow, wide uint8 // classes seen in the runs
 	start, startWide := 0, 0
+	slashes := false // two of them
 	for i := 0; i < len(t); i++ {
 		c := classes[t[i]]
 		if c&isWord != 0 {
@@ -91,11 +93,18 @@ func lookAt(t []byte) survey {
 		wide |= narrow
 		narrow, start = 0, i+1
 		if c&isSlash != 0 {
+			if t[i] == '/' && i > 0 && t[i-1] == '/' {
+				slashes = true
+			}
 			continue
 		}
 		has |= lookWide(i-startWide, wide)
 		wide, startWide = 0, i+1
 		switch {
+		case t[i] == '&':
+			if n, _ := entity(t[i:]); n > 0 {
+				has |= hasPercent | hasEscape
+			}
 		case c&isEscape != 0:
 			has |= hasPercent
 			if t[i] == '\\' || (i+1 < len(t) && t[i+1] < '8') || (i+1 < len(t) && t[i+1] == 'u') {
@@ -103,9 +112,7 @@ func lookAt(t []byte) survey {
 			}
 		case c&isOdd != 0:
 			has |= hasOdd
-		case t[i] == ':' && i+2 < len(t) && t[i+1] == '/' && t[i+2] == '/':
-			has |= hasSeparator
-		case t[i] == '@' && has&hasSeparator != 0:
+		case t[i] == '@' && slashes && bytes.IndexByte(t[:i], ':') >= 0:
 			has |= hasUser
 		}
 	}

@@ -85,6 +85,9 @@ func (v *view) unescape(from *view) bool {
 // escape returns the length of the escape that t begins with, 0 if with none,
 // and what it stands for.
 func escape(t []byte) (int, rune) {
+	if len(t) > 3 && t[0] == '&' {
+		return entity(t)
+	}
 	if len(t) < 2 || (t[0] != '%' && t[0] != '\\') {
 		return 0, 0
 	}
@@ -114,6 +117,46 @@ func escape(t []byte) (int, rune) {
 		return 2, ' '
 	}
 	return 0, 0
+}
+
+// entities are what HTML escapes by name.
+var entities = []struct {
+	name string
+	sign rune
+}{{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&nbsp;", ' '}}
+
+// entity is escape for t that begins with an ampersand: &amp; &#38; &#x26;
+func entity(t []byte) (int, rune) {
+	if len(t) < 4 {
+		return 0, 0
+	}
+	if t[1] != '#' {
+		for _, e := range entities {
+			if len(t) >= len(e.name) && string(t[:len(e.name)]) == e.name {
+				return len(e.name), e.sign
+			}
+		}
+		return 0, 0
+	}
+	base, i := rune(10), 2
+	if t[2]|0x20 == 'x' {
+		base, i = 16, 3
+	}
+	r, from := rune(0), i
+	for ; i < len(t) && i-from < 7; i++ {
+		d, ok := hexValue(t, i, 1)
+		if !ok || d >= base {
+			break
+		}
+		r = r*base + d
+	}
+	if i == from || r > utf8.MaxRune {
+		return 0, 0
+	}
+	if i < len(t) && t[i] == ';' {
+		i++
+	}
+	return i, r
 }
 
 func hexValue(t []byte, at, n int) (rune, bool) {
