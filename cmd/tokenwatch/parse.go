@@ -121,6 +121,7 @@ func naming(as string) (func(tokenwatch.Column) string, error) {
 // without a value, and flags that are not set, are left out.
 func printRows(w io.Writer, b *tokenwatch.Batch, name func(tokenwatch.Column) string) error {
 	var line strings.Builder
+	facts := b.Facts()
 	for i := range b.Rows() {
 		line.Reset()
 		sep := "{"
@@ -134,6 +135,18 @@ func printRows(w io.Writer, b *tokenwatch.Batch, name func(tokenwatch.Column) st
 				return err
 			}
 			fmt.Fprintf(&line, "%s%q:%s", sep, name(column), encoded)
+			sep = ","
+		}
+		var told []toldFact
+		for ; len(facts) > 0 && facts[0].Row == i; facts = facts[1:] {
+			told = append(told, tell(facts[0]))
+		}
+		if told != nil {
+			encoded, err := encode(told)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&line, "%s%q:%s", sep, name(tokenwatch.Column{Name: "facts"}), encoded)
 			sep = ","
 		}
 		if sep == "{" {

@@ -10,4 +10,5 @@ var All = []Format{
 	audit("GitHub audit log of an organisation or enterprise: API, export, streams", &github),
 	{"json", "JSON lines: ECS, OCSF, OpenTelemetry and the usual access-log names, or a mapping file; Docker, Filebeat, Fluent Bit, Vector, journald, CloudWatch around a line of any format", frame.JSONValues, false, newJSON, sniffJSON},
 	{"syslog", "RFC 5424 and RFC 3164, as sent or as files have them, around a line of any format", frame.Lines, false, newSyslog, sniffSyslog},
+	{"tokenaudit", "JSON audit trail of what became of tokens: created, rotated, revoked, expired, scopes, owners, leaks", frame.JSONValues, false, newTokenAudit, sniffTokenAudit},
 }

@@ -2,8 +2,11 @@ package format
 
 import (
 	"bytes"
+	"strings"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/normalize"
 )
 
 // cloudTrail reads AWS CloudTrail records, bare or as the detail of an
@@ -58,8 +61,9 @@ const (
 	ctIssuerARN
 	ctLoginResult
 	ctProvider
-	ctResource // the first of the resources after it, by how well they name the thing
-	numSlots   = ctResource + slot(len(resourceFields))
+	ctResource                                          // the first of the resources after it, by how well they name the thing
+	ctFact     = ctResource + slot(len(resourceFields)) // the first of the fields of a fact
+	numSlots   = ctFact + slot(len(factFields))
 )
 
 // resourceFields are the fields that name what was acted on, best first.
@@ -72,8 +76,30 @@ var resourceFields = [...]string{
 	"requestparameters.instanceprofilename", "requestparameters.vpcid", "requestparameters.volumeid", "requestparameters.documentname", "requestparameters.name",
 }
 
-// cloudTrailRules are the fields by folded path. Those of resourceFields are
-// attrs as well.
+// factFields are the fields that say what became of a token; see facts.
+var factFields = [...]string{
+	"responseelements.accesskey.accesskeyid", "responseelements.accesskey.username", "requestparameters.accesskeyid", "requestparameters.status",
+	"responseelements.credentials.accesskeyid", "responseelements.credentials.expiration", "responseelements.assumedroleuser.arn",
+	"responseelements.servicespecificcredential.servicespecificcredentialid", "requestparameters.servicespecificcredentialid",
+	"responseelements.servicespecificcredential.username",
+}
+
+// Places in factFields.
+const (
+	ctCreatedKey = ctFact + iota
+	ctKeyUser
+	ctGivenKey
+	ctKeyStatus
+	ctSessionKey
+	ctSessionEnd
+	ctSessionARN
+	ctCreatedCredential
+	ctGivenCredential
+	ctCredentialUser
+)
+
+// cloudTrailRules are the fields by folded path. Those of resourceFields and
+// factFields are attrs as well.
 var cloudTrailRules = func() map[string]rule {
 	m := map[string]rule{
 		"eventtime": {op: toColumn, col: tokenwatch.ColTime}, "useragent": {op: toColumn, col: tokenwatch.ColUserAgent}, "awsregion": {op: toColumn, col: tokenwatch.ColRegion},
@@ -92,6 +118,9 @@ var cloudTrailRules = func() map[string]rule {
 	}
 	for i, f := range resourceFields {
 		m[f] = rule{op: toSlot, slot: ctResource + slot(i)}
+	}
+	for i, f := range factFields {
+		m[f] = rule{op: toSlot, slot: ctFact + slot(i)}
 	}
 	all := make(map[string]rule, 2*len(m))
 	for path, r := range m {
@@ -123,7 +152,10 @@ func (p *cloudTrail) complete() error {
 	p.identity()
 	p.origin()
 	p.result()
-	for _, v := range s[ctResource:] {
+	if string(row.Text(tokenwatch.ColOutcome)) == "success" {
+		p.lifecycle()
+	}
+	for _, v := range s[ctResource:ctFact] {
 		setOnce(row, tokenwatch.ColResource, v)
 	}
 	if v := s[ctReadOnly]; v != nil {
@@ -181,6 +213,62 @@ func (p *cloudTrail) identity() {
 			row.AddAttr(row.Keep(a.key), v)
 		}
 	}
+}
+
+// lifecycle makes a fact of a call that made, changed or ended a token.
+func (p *cloudTrail) lifecycle() {
+	row, s := p.row, &p.slots
+	fact := func(kind tokenwatch.FactKind, name tokenwatch.NameKind, id []byte, typ string) *tokenwatch.RowFact {
+		f := row.AddFact(kind)
+		f.AddName(name, "aws", id)
+		f.TokenType = row.Keep(typ)
+		return f
+	}
+	switch string(row.Text(tokenwatch.ColAction)) {
+	case "iam:CreateAccessKey":
+		if s[ctCreatedKey] != nil {
+			f := fact(tokenwatch.FactCreated, tokenwatch.NameAccessKeyID, s[ctCreatedKey], "aws_access_key")
+			f.Owner, f.Expires = s[ctKeyUser], tokenwatch.Never
+		}
+	case "iam:UpdateAccessKey":
+		kind, ok := map[string]tokenwatch.FactKind{"Inactive": tokenwatch.FactDisabled, "Active": tokenwatch.FactEnabled}[string(s[ctKeyStatus])]
+		if ok && s[ctGivenKey] != nil {
+			fact(kind, tokenwatch.NameAccessKeyID, s[ctGivenKey], "aws_access_key")
+		}
+	case "iam:DeleteAccessKey":
+		if s[ctGivenKey] != nil {
+			fact(tokenwatch.FactRevoked, tokenwatch.NameAccessKeyID, s[ctGivenKey], "aws_access_key")
+		}
+	case "sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoot", "sts:GetSessionToken", "sts:GetFederationToken":
+		if s[ctSessionKey] != nil {
+			f := fact(tokenwatch.FactCreated, tokenwatch.NameAccessKeyID, s[ctSessionKey], "aws_session")
+			f.Owner = s[ctSessionARN]
+			if ns, ok := awsTime(s[ctSessionEnd]); ok {
+				f.Expires = ns
+			}
+		}
+	case "iam:CreateServiceSpecificCredential":
+		if s[ctCreatedCredential] != nil {
+			f := fact(tokenwatch.FactCreated, tokenwatch.NameProviderID, s[ctCreatedCredential], "aws_service_credential")
+			f.Owner, f.Expires = s[ctCredentialUser], tokenwatch.Never
+		}
+	case "iam:ResetServiceSpecificCredential", "iam:DeleteServiceSpecificCredential":
+		kind := tokenwatch.FactRevoked
+		if id := s[ctGivenCredential]; id != nil {
+			if bytes.HasPrefix(s[ctName], []byte("Reset")) {
+				kind = tokenwatch.FactRotated
+			}
+			fact(kind, tokenwatch.NameProviderID, id, "aws_service_credential")
+		}
+	}
+}
+
+// awsTime reads a time in an answer: "Mar 1, 2026 9:00:00 AM", or as elsewhere.
+func awsTime(v []byte) (int64, bool) {
+	if t, err := time.Parse("Jan 2, 2006 3:04:05 PM", strings.ReplaceAll(string(v), "\u202f", " ")); err == nil {
+		return t.UnixNano(), true
+	}
+	return normalize.ParseTime(v)
 }
 
 // origin fills where the call came from: an address, or a service of AWS.

@@ -223,15 +223,22 @@ func addAccessKey(row *tokenwatch.Row, id []byte) {
 // addDigest notes a SHA-256 of the token: full in hexadecimal or base64, or its
 // leading bytes. It tells whether v is one.
 func addDigest(row *tokenwatch.Row, v []byte) bool {
+	kind, ok := digestKind(v)
+	if ok {
+		row.AddName(kind, "", v)
+	}
+	return ok
+}
+
+// digestKind tells whether v is a SHA-256 or its leading bytes, and which.
+func digestKind(v []byte) (tokenwatch.NameKind, bool) {
 	switch {
 	case len(v) == 64 && isHex(v), len(v) == 44 && v[43] == '=':
-		row.AddName(tokenwatch.NameFullHash, "", v)
+		return tokenwatch.NameFullHash, true
 	case len(v) >= 16 && len(v) < 64 && len(v)%2 == 0 && isHex(v):
-		row.AddName(tokenwatch.NameTruncatedHash, "", v)
-	default:
-		return false
+		return tokenwatch.NameTruncatedHash, true
 	}
-	return true
+	return "", false
 }
 
 // addAuthorization notes the credential of an Authorization header: the part

@@ -97,6 +97,11 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 		if w.message == nil && !number && len(v) >= minMessage {
 			w.message = v
 		}
+	case toTrail:
+		if string(v) != "-" {
+			w.trail = append(w.trail, trailValue{r.trail, v})
+		}
+		return true
 	case toNothing:
 		return true
 	case toAttr:

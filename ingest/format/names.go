@@ -26,6 +26,7 @@ const (
 	toOutcomeID        // OCSF status_id
 	toOCSF             // class_uid: says that durations are milliseconds
 	toSlot             // kept for the end: see cloudTrail
+	toTrail            // kept for the end: see tokenAudit
 	toMessage          // may be a record of any format: see jsonParser
 	toNothing
 	toMany  // several of these at once; this and what follows only in the table of a product
@@ -43,6 +44,7 @@ type rule struct {
 	carrier string              // of toCredential and toAuthorization
 	name    tokenwatch.NameKind // of toName
 	slot    slot                // of toSlot
+	trail   trailField          // of toTrail
 
 	incidental bool // the carrier is one of incidentalCarriers
 	below      bool // the field stands below the carrier

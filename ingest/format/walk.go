@@ -27,6 +27,7 @@ type walker struct {
 	weak     []weakValue
 	pair     pair
 	slots    [numSlots][]byte
+	trail    []trailValue
 	message  []byte // that may be a record
 	inside   bool   // it was one, and is read already
 	enclosed bool   // the record around has a time
@@ -86,6 +87,7 @@ func (w *walker) begin(record []byte, row *tokenwatch.Row) {
 	w.renew()
 	w.record, w.row = record, row
 	w.weak = w.weak[:0]
+	w.trail = w.trail[:0]
 	w.pair.part = noPart
 	w.fields, w.query, w.ocsf, w.plain, w.untimed = 0, nil, false, false, false
 	clear(w.keeps)
