@@ -27,7 +27,13 @@ type Config struct {
 	Insecure bool        // allows addresses beyond the own machine without TLS
 	Limits   Limits
 
-	Store    Store
+	Store Store
+	// What api/v1 asks about suppressions, names of tokens and credentials in what
+	// people write; see v1.Config. May be nil.
+	Suppressor *v1.Suppressor
+	Names      v1.Names
+	Holds      func(tenant, text string) bool
+
 	Ingest   Ingest      // answers senders over HTTP; without a handler no path is theirs
 	Pipeline v1.Pipeline // answers Ingest over gRPC; nil: it refuses
 	// Services registers what senders may call over gRPC besides; nil: nothing.
@@ -62,6 +68,7 @@ type Ingest struct {
 type Store interface {
 	v1.Log
 	storage.Findings
+	storage.Triage
 	storage.History
 	storage.Keys
 }

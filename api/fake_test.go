@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,21 +15,23 @@ import (
 
 // fake is a store in memory.
 type fake struct {
-	mu       sync.Mutex
-	findings map[string]tokenwatch.Finding // by id
-	update   uint64
-	changed  chan struct{}
-	entries  []tokenwatch.Entry
-	actions  []storage.Action
-	keys     map[string]storage.APIKey
-	broken   error // what writing ends with
+	mu           sync.Mutex
+	findings     map[string]tokenwatch.Finding // by id
+	update       uint64
+	changed      chan struct{}
+	entries      []tokenwatch.Entry
+	actions      []storage.Action
+	keys         map[string]storage.APIKey
+	suppressions map[string]tokenwatch.Suppression
+	broken       error // what writing ends with
 }
 
 func newFake() *fake {
 	return &fake{
-		findings: make(map[string]tokenwatch.Finding),
-		keys:     make(map[string]storage.APIKey),
-		changed:  make(chan struct{}),
+		findings:     make(map[string]tokenwatch.Finding),
+		keys:         make(map[string]storage.APIKey),
+		suppressions: make(map[string]tokenwatch.Suppression),
+		changed:      make(chan struct{}),
 	}
 }
 
@@ -130,6 +133,49 @@ func (f *fake) Leaves(_ context.Context, tenant string, first uint64) iter.Seq2[
 
 func (f *fake) Checkpoint(context.Context) ([]byte, error) {
 	return []byte("tokenwatch\n1\nroot\n"), nil
+}
+
+func (f *fake) Judge(ctx context.Context, tenant string, v tokenwatch.Verdict, by storage.Action) (tokenwatch.Finding, error) {
+	if f.broken != nil {
+		return tokenwatch.Finding{}, f.broken
+	}
+	n, err := f.Finding(ctx, tenant, v.Finding)
+	if err != nil {
+		return n, err
+	}
+	f.Record(ctx, by)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.update++
+	n.Update = f.update
+	v.Apply(&n, time.Unix(1700000002, 0).UTC())
+	f.findings[tenant+"/"+n.ID] = n
+	close(f.changed)
+	f.changed = make(chan struct{})
+	return n, nil
+}
+
+func (f *fake) Suppress(ctx context.Context, s tokenwatch.Suppression, by storage.Action) error {
+	if f.broken != nil {
+		return f.broken
+	}
+	f.Record(ctx, by)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.suppressions[s.ID] = s
+	return nil
+}
+
+func (f *fake) Suppressions(_ context.Context, tenant string) iter.Seq2[tokenwatch.Suppression, error] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []tokenwatch.Suppression
+	for _, id := range slices.Sorted(maps.Keys(f.suppressions)) {
+		if s := f.suppressions[id]; s.Tenant == tenant {
+			out = append(out, s)
+		}
+	}
+	return values(out)
 }
 
 func (f *fake) PutKey(ctx context.Context, key storage.APIKey, by storage.Action) error {

@@ -51,6 +51,10 @@ func bindingOf(m protoreflect.MethodDescriptor) (binding, error) {
 		b.method, b.path = http.MethodGet, pattern.Get
 	case *annotations.HttpRule_Post:
 		b.method, b.path = http.MethodPost, pattern.Post
+	case *annotations.HttpRule_Patch:
+		b.method, b.path = http.MethodPatch, pattern.Patch
+	case *annotations.HttpRule_Delete:
+		b.method, b.path = http.MethodDelete, pattern.Delete
 	default:
 		return b, fmt.Errorf("method %s has no REST path of a known kind", b.rpc)
 	}
@@ -63,6 +67,9 @@ func bindingOf(m protoreflect.MethodDescriptor) (binding, error) {
 	fields := m.Input().Fields()
 	for i := range fields.Len() {
 		name := string(fields.Get(i).Name())
+		if name == "update_mask" && b.method == http.MethodPatch {
+			continue // it follows from the body
+		}
 		if name != rule.GetBody() && !slices.Contains(pathFields(b.path), name) {
 			b.query = append(b.query, name)
 		}

@@ -19,6 +19,7 @@ var (
 	anyRole  = grant{roles: []tokenwatch.Role{tokenwatch.RoleIngest, tokenwatch.RoleAnalyst, tokenwatch.RoleAuditor, tokenwatch.RoleAdmin}}
 	senders  = grant{roles: []tokenwatch.Role{tokenwatch.RoleIngest, tokenwatch.RoleAdmin}}
 	readers  = grant{roles: []tokenwatch.Role{tokenwatch.RoleAnalyst, tokenwatch.RoleAuditor, tokenwatch.RoleAdmin}}
+	analysts = grant{roles: []tokenwatch.Role{tokenwatch.RoleAnalyst, tokenwatch.RoleAdmin}}
 	auditors = grant{roles: []tokenwatch.Role{tokenwatch.RoleAuditor, tokenwatch.RoleAdmin}}
 	admins   = grant{roles: []tokenwatch.Role{tokenwatch.RoleAdmin}}
 	operator = grant{roles: []tokenwatch.Role{tokenwatch.RoleAdmin}, operator: true}
@@ -35,6 +36,13 @@ var grants = map[string]grant{
 	"/tokenwatch.v1.Findings/Get":          readers,
 	"/tokenwatch.v1.Findings/Poll":         readers,
 	"/tokenwatch.v1.Findings/Watch":        readers,
+	"/tokenwatch.v1.Findings/Update":       analysts,
+	"/tokenwatch.v1.Suppressions/Create":   analysts,
+	"/tokenwatch.v1.Suppressions/Preview":  readers,
+	"/tokenwatch.v1.Suppressions/List":     readers,
+	"/tokenwatch.v1.Suppressions/Get":      readers,
+	"/tokenwatch.v1.Suppressions/Update":   analysts,
+	"/tokenwatch.v1.Suppressions/End":      analysts,
 	"/tokenwatch.v1.Rejects/List":          readers,
 	"/tokenwatch.v1.History/ListLeaves":    auditors,
 	"/tokenwatch.v1.History/GetCheckpoint": auditors,

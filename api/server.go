@@ -188,7 +188,9 @@ func (s *Server) grpcServer() *grpc.Server {
 		}),
 	)
 	v1.Register(server, v1.Config{
-		Log: s.config.Store, Findings: s.config.Store, History: s.config.Store,
+		Log: s.config.Store, Findings: s.config.Store, Triage: s.config.Store, History: s.config.Store,
+		Suppressor: s.config.Suppressor, Names: s.config.Names, Holds: s.config.Holds,
+		Random: s.config.Random, Now: s.config.Now,
 		Keys: s.keys, Ingest: s.config.Pipeline,
 		CursorKey: s.config.CursorKey, Version: s.config.Version, Commit: s.config.Commit,
 		Draining: s.draining, Heartbeat: limits.Heartbeat, Waiting: limits.Waiting,

@@ -13,7 +13,7 @@ import (
 
 // Field is one thing a filter may name: how it is compared, and how it sorts.
 type Field[T any] struct {
-	compile func(op string, v value, name func(string) string) (Filter[T], *refusal)
+	compile func(op string, v value, name func(string) []string) (Filter[T], *refusal)
 	key     func(*T) []byte // sorts as the field does; nil: nothing can be ordered by it
 }
 
@@ -45,25 +45,34 @@ func Text[T any](get func(*T) string) Field[T] {
 	f := Names(func(v *T) []string { return []string{get(v)} })
 	f.key = func(v *T) []byte { return padded(get(v)) }
 	inner := f.compile
-	f.compile = func(op string, v value, _ func(string) string) (Filter[T], *refusal) { return inner(op, v, nil) }
+	f.compile = func(op string, v value, _ func(string) []string) (Filter[T], *refusal) { return inner(op, v, nil) }
 	return f
 }
 
 // Names is a field that has several names of one thing: it equals each of them.
 func Names[T any](get func(*T) []string) Field[T] {
-	return Field[T]{compile: func(op string, v value, name func(string) string) (Filter[T], *refusal) {
+	return Field[T]{compile: func(op string, v value, name func(string) []string) (Filter[T], *refusal) {
 		if op == ":" && v.isAny() {
 			return func(t *T) bool { return slices.ContainsFunc(get(t), func(s string) bool { return s != "" }) }, nil
 		}
+		wanted := []string{v.text}
 		if name != nil {
-			v.text = name(v.text)
+			wanted = name(v.text)
 		}
 		var like func(string) bool
 		switch op {
 		case "=", "!=":
-			like = pattern(v.text)
+			likes := make([]func(string) bool, len(wanted))
+			for i, w := range wanted {
+				likes[i] = pattern(w)
+			}
+			like = func(s string) bool {
+				return slices.ContainsFunc(likes, func(like func(string) bool) bool { return like(s) })
+			}
 		case ":":
-			like = func(s string) bool { return strings.Contains(s, v.text) }
+			like = func(s string) bool {
+				return slices.ContainsFunc(wanted, func(w string) bool { return strings.Contains(s, w) })
+			}
 		default:
 			return nil, badOperator("=, != and :")
 		}
@@ -74,7 +83,7 @@ func Names[T any](get func(*T) []string) Field[T] {
 // List is a field with many texts: : asks whether it has one, * at either end
 // standing for anything.
 func List[T any](get func(*T) []string) Field[T] {
-	return Field[T]{compile: func(op string, v value, _ func(string) string) (Filter[T], *refusal) {
+	return Field[T]{compile: func(op string, v value, _ func(string) []string) (Filter[T], *refusal) {
 		if op != ":" {
 			return nil, badOperator(": only, since it is a list")
 		}
@@ -90,7 +99,7 @@ func List[T any](get func(*T) []string) Field[T] {
 func Ranked[T any](ranks []string, get func(*T) string) Field[T] {
 	rank := func(t *T) int { return slices.Index(ranks, get(t)) }
 	return Field[T]{
-		compile: func(op string, v value, _ func(string) string) (Filter[T], *refusal) {
+		compile: func(op string, v value, _ func(string) []string) (Filter[T], *refusal) {
 			want := slices.Index(ranks, v.text)
 			switch {
 			case op == ":" && v.isAny():
@@ -107,7 +116,7 @@ func Ranked[T any](ranks []string, get func(*T) string) Field[T] {
 // Number is a field with a number.
 func Number[T any](get func(*T) float64) Field[T] {
 	return Field[T]{
-		compile: func(op string, v value, _ func(string) string) (Filter[T], *refusal) {
+		compile: func(op string, v value, _ func(string) []string) (Filter[T], *refusal) {
 			want, err := strconv.ParseFloat(v.text, 64)
 			if err != nil || math.IsNaN(want) {
 				return nil, badValue("a number")
@@ -139,7 +148,7 @@ func Number[T any](get func(*T) float64) Field[T] {
 func Bool[T any](get func(*T) bool) Field[T] {
 	f := Ranked([]string{"false", "true"}, func(t *T) string { return strconv.FormatBool(get(t)) })
 	inner := f.compile
-	f.compile = func(op string, v value, name func(string) string) (Filter[T], *refusal) {
+	f.compile = func(op string, v value, name func(string) []string) (Filter[T], *refusal) {
 		if op != "=" && op != "!=" {
 			return nil, badOperator("= and !=")
 		}
@@ -152,7 +161,7 @@ func Bool[T any](get func(*T) bool) Field[T] {
 // nothing does.
 func Time[T any](get func(*T) time.Time) Field[T] {
 	return Field[T]{
-		compile: func(op string, v value, _ func(string) string) (Filter[T], *refusal) {
+		compile: func(op string, v value, _ func(string) []string) (Filter[T], *refusal) {
 			if op == ":" && v.isAny() {
 				return func(t *T) bool { return !get(t).IsZero() }, nil
 			}
@@ -187,7 +196,7 @@ func parseTime(s string) (time.Time, bool) {
 func Address[T any](get func(*T) string) Field[T] {
 	text := Text(get)
 	f := text
-	f.compile = func(op string, v value, name func(string) string) (Filter[T], *refusal) {
+	f.compile = func(op string, v value, name func(string) []string) (Filter[T], *refusal) {
 		if op != ":" || v.isAny() {
 			return text.compile(op, v, name)
 		}

@@ -53,7 +53,7 @@ type Config[T any] struct {
 	Search func(*T) []string
 	// Name is what a value given for a field of names stands for, for example the
 	// id of a secret; nil: itself.
-	Name func(value string) string
+	Name func(value string) []string
 }
 
 // Parse reads a filter; an empty text wants everything.

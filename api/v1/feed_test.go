@@ -81,9 +81,16 @@ func (m *memory) Changed() <-chan struct{} {
 	return m.changed
 }
 
+// unsuppressed is a store without suppressions.
+type unsuppressed struct{ storage.Triage }
+
+func (unsuppressed) Suppressions(context.Context, string) iter.Seq2[tokenwatch.Suppression, error] {
+	return func(func(tokenwatch.Suppression, error) bool) {}
+}
+
 // served is a service Findings on a store in memory.
 func served(m *memory, draining chan struct{}, waiting int) *findings {
-	c := Config{Findings: m, Draining: draining, Waiting: waiting}.withDefaults()
+	c := Config{Findings: m, Triage: unsuppressed{}, Draining: draining, Waiting: waiting}.withDefaults()
 	return newFindings(c, sealer{[]byte("a key for tests")})
 }
 

@@ -40,6 +40,11 @@ func FromFinding(f *tokenwatch.Finding) *pb.Finding {
 		Raised:       stamp(f.Raised),
 		Update:       f.Update,
 		HistoryIndex: f.HistoryIndex,
+		Verdict:      text(f.Verdict),
+		Note:         text(f.Note),
+		JudgedBy:     f.JudgedBy,
+		Judged:       stamp(f.Judged),
+		SuppressedBy: f.SuppressedBy,
 		Window:       &pb.Window{Start: stamp(f.Window.Start), End: stamp(f.Window.End)},
 	}
 	for _, a := range f.Aliases {
@@ -95,6 +100,11 @@ func ToFinding(m *pb.Finding) (tokenwatch.Finding, error) {
 		Raised:       moment(m.GetRaised()),
 		Update:       m.GetUpdate(),
 		HistoryIndex: m.GetHistoryIndex(),
+		Verdict:      m.GetVerdict(),
+		Note:         m.GetNote(),
+		JudgedBy:     m.GetJudgedBy(),
+		Judged:       moment(m.GetJudged()),
+		SuppressedBy: m.GetSuppressedBy(),
 	}
 	for _, a := range m.GetTokenAliases() {
 		f.Aliases = append(f.Aliases, tokenwatch.Alias{Kind: tokenwatch.NameKind(a.GetKind()), Value: a.GetValue()})

@@ -15,13 +15,20 @@ import (
 // findings answers the service Findings; feed.go has Poll and Watch.
 type findings struct {
 	pb.UnimplementedFindingsServer
-	store storage.Findings
-	seal  sealer
-	feed  feed
+	store      storage.Findings
+	triage     storage.Triage
+	suppressor *Suppressor
+	names      Names
+	holds      func(tenant, text string) bool
+	seal       sealer
+	feed       feed
 }
 
 func newFindings(c Config, seal sealer) *findings {
-	return &findings{store: c.Findings, seal: seal, feed: newFeed(c)}
+	return &findings{
+		store: c.Findings, triage: c.Triage, suppressor: c.Suppressor, names: c.Names, holds: c.Holds,
+		seal: seal, feed: newFeed(c),
+	}
 }
 
 // List goes by update unless told otherwise: a finding that changes while
@@ -36,7 +43,7 @@ func (s *findings) List(ctx context.Context, req *pb.ListFindingsRequest) (*pb.L
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := FindingFilter(req.GetFilter(), nil)
+	wanted, err := FindingFilter(req.GetFilter(), s.names.of(who.Tenant))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +63,13 @@ func (s *findings) List(ctx context.Context, req *pb.ListFindingsRequest) (*pb.L
 		if err != nil {
 			return nil, err
 		}
-		if f.Tenant != who.Tenant || !wanted.Match(&f) {
+		if f.Tenant != who.Tenant {
+			continue
+		}
+		if err := s.suppressor.Mark(ctx, &f); err != nil {
+			return nil, err
+		}
+		if !wanted.Match(&f) {
 			continue
 		}
 		newest := binary.BigEndian.AppendUint64(nil, math.MaxUint64-f.Update)
@@ -86,6 +99,9 @@ func (s *findings) Get(ctx context.Context, req *pb.GetFindingRequest) (*pb.Find
 	if f.Tenant != who.Tenant {
 		return nil, NotFound()
 	}
+	if err := s.suppressor.Mark(ctx, &f); err != nil {
+		return nil, err
+	}
 	return FromFinding(&f), nil
 }
 
@@ -99,6 +115,9 @@ func (s *findings) since(ctx context.Context, tenant string, after uint64, size 
 		}
 		if f.Tenant != tenant {
 			continue
+		}
+		if err := s.suppressor.Mark(ctx, &f); err != nil {
+			return nil, err
 		}
 		if page = append(page, f); len(page) == size {
 			break

@@ -22,17 +22,18 @@ const Domain = "tokenwatch"
 
 // The reason codes of the API besides those of tokenwatch.Refusal.
 const (
-	ReasonUnauthenticated  = "unauthenticated"    // no identity, or not a good one
-	ReasonForbidden        = "permission_denied"  // the role does not allow it
-	ReasonNotFound         = "not_found"          // absent, or another tenant's
-	ReasonBadCursor        = "bad_cursor"         // a cursor or page token that was not made for this request
-	ReasonBadFilter        = "bad_filter"         // a filter outside the documented subset
-	ReasonRateLimited      = "rate_limited"       // too many failed attempts, or too many waiting
-	ReasonMethodNotAllowed = "method_not_allowed" // the path exists, not for this HTTP method
-	ReasonNotImplemented   = "not_implemented"    // no such gRPC method
-	ReasonCorrupt          = "data_corrupt"       // stored data is damaged; nothing is answered from it
-	ReasonCanceled         = "canceled"           // the caller gave up
-	ReasonDeadline         = "deadline_exceeded"  // the caller's time ran out
+	ReasonUnauthenticated  = "unauthenticated"     // no identity, or not a good one
+	ReasonForbidden        = "permission_denied"   // the role does not allow it
+	ReasonNotFound         = "not_found"           // absent, or another tenant's
+	ReasonBadCursor        = "bad_cursor"          // a cursor or page token that was not made for this request
+	ReasonBadFilter        = "bad_filter"          // a filter outside the documented subset
+	ReasonPrecondition     = "failed_precondition" // it is in a state in which that cannot be done
+	ReasonRateLimited      = "rate_limited"        // too many failed attempts, or too many waiting
+	ReasonMethodNotAllowed = "method_not_allowed"  // the path exists, not for this HTTP method
+	ReasonNotImplemented   = "not_implemented"     // no such gRPC method
+	ReasonCorrupt          = "data_corrupt"        // stored data is damaged; nothing is answered from it
+	ReasonCanceled         = "canceled"            // the caller gave up
+	ReasonDeadline         = "deadline_exceeded"   // the caller's time ran out
 )
 
 // kind is what a reason means on gRPC and on REST.
@@ -59,6 +60,7 @@ var kinds = map[string]kind{
 	ReasonUnauthenticated:  {codes.Unauthenticated, http.StatusUnauthorized},
 	ReasonForbidden:        {codes.PermissionDenied, http.StatusForbidden},
 	ReasonNotFound:         {codes.NotFound, http.StatusNotFound},
+	ReasonPrecondition:     {codes.FailedPrecondition, http.StatusBadRequest},
 	ReasonRateLimited:      {codes.ResourceExhausted, http.StatusTooManyRequests},
 	ReasonMethodNotAllowed: {codes.Unimplemented, http.StatusMethodNotAllowed},
 	ReasonNotImplemented:   {codes.Unimplemented, http.StatusNotImplemented},

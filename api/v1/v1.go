@@ -10,6 +10,8 @@ package v1
 
 import (
 	"context"
+	"crypto/rand"
+	"io"
 	"iter"
 	"time"
 
@@ -30,9 +32,20 @@ type Log interface {
 type Config struct {
 	Log      Log
 	Findings storage.Findings
+	Triage   storage.Triage
 	History  storage.History
 	Keys     Keyring
 	Ingest   Pipeline
+
+	// Suppressor knows the suppressions; default: one over Triage.
+	Suppressor *Suppressor
+	// Names turns what somebody calls a token into its ids; nil: nothing is turned.
+	Names Names
+	// Holds tells whether a text that people wrote holds a credential; nil: none does.
+	Holds func(tenant, text string) bool
+	// Random makes ids; default crypto/rand.
+	Random io.Reader
+	Now    func() time.Time // default time.Now
 
 	CursorKey []byte // authenticates cursors and page tokens; the same over restarts
 	Version   string // of the program
@@ -55,6 +68,18 @@ func (c Config) withDefaults() Config {
 	if c.Waiting <= 0 {
 		c.Waiting = 64
 	}
+	if c.Holds == nil {
+		c.Holds = func(string, string) bool { return false }
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Suppressor == nil {
+		c.Suppressor = NewSuppressor(c.Triage, c.Names, c.Now)
+	}
 	return c
 }
 
@@ -63,6 +88,9 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	c = c.withDefaults()
 	seal := sealer{c.CursorKey}
 	pb.RegisterFindingsServer(s, newFindings(c, seal))
+	pb.RegisterSuppressionsServer(s, &suppressions{
+		Suppressor: c.Suppressor, findings: c.Findings, holds: c.Holds, random: c.Random, seal: seal,
+	})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})

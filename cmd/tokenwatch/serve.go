@@ -145,6 +145,7 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 
 // newServer puts the API before the works.
 func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, cfg config) (*api.Server, error) {
+	wall := newWall(w.site.secrets.seal)
 	conf := api.Config{
 		HTTPAddr: cfg.HTTP, GRPCAddr: cfg.GRPC, Insecure: cfg.Insecure, Limits: cfg.apiLimits(),
 		Store: w.site.store,
@@ -161,6 +162,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
+		Names: wall.names, Holds: wall.holds,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now,
 	}

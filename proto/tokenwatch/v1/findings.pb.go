@@ -11,6 +11,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	fieldmaskpb "google.golang.org/protobuf/types/known/fieldmaskpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -38,9 +39,10 @@ type ListFindingsRequest struct {
 	// compare numbers, times, severities; : asks for a part of a text, for one
 	// value of a list, for an address in a network, and with * for any value.
 	// Texts: id, entity_kind, entity, token (id or any alias), actor, kind, class,
-	// summary, status, src_ip, continues; ordered: severity, score, revision,
-	// update, time, raised; booleans: settled, withdrawn, learning; lists:
-	// detectors, request_ids, attack.
+	// summary, status, verdict, note, judged_by, suppressed_by, src_ip, continues;
+	// ordered: severity, score, revision, update, time, raised, judged; booleans:
+	// settled, withdrawn, learning, suppressed; lists: detectors, request_ids,
+	// attack.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// AIP-132: at most three fields between commas, desc behind one for the
 	// greatest first: `score desc, time`. Not by token and not by lists. Default:
@@ -207,6 +209,133 @@ func (x *GetFindingRequest) GetId() string {
 	return ""
 }
 
+// UpdateFindingRequest says what to change.
+type UpdateFindingRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Id     string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Triage *Triage                `protobuf:"bytes,2,opt,name=triage,proto3" json:"triage,omitempty"`
+	// Which fields of triage to change; empty: those that are in the body. Over
+	// gRPC it must be given.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateFindingRequest) Reset() {
+	*x = UpdateFindingRequest{}
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateFindingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateFindingRequest) ProtoMessage() {}
+
+func (x *UpdateFindingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateFindingRequest.ProtoReflect.Descriptor instead.
+func (*UpdateFindingRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UpdateFindingRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateFindingRequest) GetTriage() *Triage {
+	if x != nil {
+		return x.Triage
+	}
+	return nil
+}
+
+func (x *UpdateFindingRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// Triage is what people say about a finding.
+type Triage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// new, in_progress or resolved
+	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// true_positive, false_positive, benign or empty
+	Verdict string `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// For whoever reads it later, at most 4096 bytes; it holds no credentials.
+	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Triage) Reset() {
+	*x = Triage{}
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Triage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Triage) ProtoMessage() {}
+
+func (x *Triage) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Triage.ProtoReflect.Descriptor instead.
+func (*Triage) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Triage) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *Triage) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Triage) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
 // PollFindingsRequest asks for what changed since a cursor.
 type PollFindingsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -222,7 +351,7 @@ type PollFindingsRequest struct {
 
 func (x *PollFindingsRequest) Reset() {
 	*x = PollFindingsRequest{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[3]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -234,7 +363,7 @@ func (x *PollFindingsRequest) String() string {
 func (*PollFindingsRequest) ProtoMessage() {}
 
 func (x *PollFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[3]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -247,7 +376,7 @@ func (x *PollFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollFindingsRequest.ProtoReflect.Descriptor instead.
 func (*PollFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{3}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *PollFindingsRequest) GetCursor() string {
@@ -283,7 +412,7 @@ type PollFindingsResponse struct {
 
 func (x *PollFindingsResponse) Reset() {
 	*x = PollFindingsResponse{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[4]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -295,7 +424,7 @@ func (x *PollFindingsResponse) String() string {
 func (*PollFindingsResponse) ProtoMessage() {}
 
 func (x *PollFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[4]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -308,7 +437,7 @@ func (x *PollFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PollFindingsResponse.ProtoReflect.Descriptor instead.
 func (*PollFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{4}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PollFindingsResponse) GetFindings() []*Finding {
@@ -336,7 +465,7 @@ type WatchFindingsRequest struct {
 
 func (x *WatchFindingsRequest) Reset() {
 	*x = WatchFindingsRequest{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[5]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +477,7 @@ func (x *WatchFindingsRequest) String() string {
 func (*WatchFindingsRequest) ProtoMessage() {}
 
 func (x *WatchFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[5]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +490,7 @@ func (x *WatchFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchFindingsRequest.ProtoReflect.Descriptor instead.
 func (*WatchFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{5}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WatchFindingsRequest) GetCursor() string {
@@ -383,7 +512,7 @@ type WatchFindingsResponse struct {
 
 func (x *WatchFindingsResponse) Reset() {
 	*x = WatchFindingsResponse{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[6]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -395,7 +524,7 @@ func (x *WatchFindingsResponse) String() string {
 func (*WatchFindingsResponse) ProtoMessage() {}
 
 func (x *WatchFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[6]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -408,7 +537,7 @@ func (x *WatchFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchFindingsResponse.ProtoReflect.Descriptor instead.
 func (*WatchFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{6}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WatchFindingsResponse) GetFinding() *Finding {
@@ -466,7 +595,7 @@ type Finding struct {
 	Evidence   []*Event `protobuf:"bytes,21,rep,name=evidence,proto3" json:"evidence,omitempty"`
 	RequestIds []string `protobuf:"bytes,22,rep,name=request_ids,json=requestIds,proto3" json:"request_ids,omitempty"`
 	SrcIp      string   `protobuf:"bytes,23,opt,name=src_ip,json=srcIp,proto3" json:"src_ip,omitempty"`
-	// new, until an analyst changes it
+	// new, until somebody changes it to in_progress or resolved
 	Status string `protobuf:"bytes,24,opt,name=status,proto3" json:"status,omitempty"`
 	// MITRE ATT&CK technique ids
 	Attack []string `protobuf:"bytes,25,rep,name=attack,proto3" json:"attack,omitempty"`
@@ -478,14 +607,22 @@ type Finding struct {
 	// Place in the order of all updates.
 	Update uint64 `protobuf:"varint,29,opt,name=update,proto3" json:"update,omitempty"`
 	// Leaf of this revision in the history.
-	HistoryIndex  uint64 `protobuf:"varint,30,opt,name=history_index,json=historyIndex,proto3" json:"history_index,omitempty"`
+	HistoryIndex uint64 `protobuf:"varint,30,opt,name=history_index,json=historyIndex,proto3" json:"history_index,omitempty"`
+	// true_positive, false_positive or benign; empty until somebody says so
+	Verdict string `protobuf:"bytes,31,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Note    string `protobuf:"bytes,32,opt,name=note,proto3" json:"note,omitempty"`
+	// Id of the API key that last changed status, verdict or note, and when.
+	JudgedBy string                 `protobuf:"bytes,33,opt,name=judged_by,json=judgedBy,proto3" json:"judged_by,omitempty"`
+	Judged   *timestamppb.Timestamp `protobuf:"bytes,34,opt,name=judged,proto3" json:"judged,omitempty"`
+	// Id of the suppression that covers the finding at present.
+	SuppressedBy  string `protobuf:"bytes,35,opt,name=suppressed_by,json=suppressedBy,proto3" json:"suppressed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[7]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -497,7 +634,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[7]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -510,7 +647,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{7}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Finding) GetId() string {
@@ -723,6 +860,41 @@ func (x *Finding) GetHistoryIndex() uint64 {
 	return 0
 }
 
+func (x *Finding) GetVerdict() string {
+	if x != nil {
+		return x.Verdict
+	}
+	return ""
+}
+
+func (x *Finding) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *Finding) GetJudgedBy() string {
+	if x != nil {
+		return x.JudgedBy
+	}
+	return ""
+}
+
+func (x *Finding) GetJudged() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Judged
+	}
+	return nil
+}
+
+func (x *Finding) GetSuppressedBy() string {
+	if x != nil {
+		return x.SuppressedBy
+	}
+	return ""
+}
+
 // Alias is another name under which logs know a token; never a secret.
 type Alias struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -734,7 +906,7 @@ type Alias struct {
 
 func (x *Alias) Reset() {
 	*x = Alias{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[8]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -746,7 +918,7 @@ func (x *Alias) String() string {
 func (*Alias) ProtoMessage() {}
 
 func (x *Alias) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[8]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -759,7 +931,7 @@ func (x *Alias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alias.ProtoReflect.Descriptor instead.
 func (*Alias) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{8}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Alias) GetKind() string {
@@ -787,7 +959,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[9]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +971,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[9]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +984,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{9}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Window) GetStart() *timestamppb.Timestamp {
@@ -850,7 +1022,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +1034,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +1047,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{10}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Reason) GetDetector() string {
@@ -954,7 +1126,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1138,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1151,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{11}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1063,7 +1235,7 @@ var File_tokenwatch_v1_findings_proto protoreflect.FileDescriptor
 
 const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\n" +
-	"\x1ctokenwatch/v1/findings.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x01\n" +
+	"\x1ctokenwatch/v1/findings.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x01\n" +
 	"\x13ListFindingsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1074,7 +1246,16 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\bfindings\x18\x01 \x03(\v2\x16.tokenwatch.v1.FindingR\bfindings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"#\n" +
 	"\x11GetFindingRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"y\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x92\x01\n" +
+	"\x14UpdateFindingRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\x06triage\x18\x02 \x01(\v2\x15.tokenwatch.v1.TriageR\x06triage\x12;\n" +
+	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\"N\n" +
+	"\x06Triage\x12\x16\n" +
+	"\x06status\x18\x01 \x01(\tR\x06status\x12\x18\n" +
+	"\averdict\x18\x02 \x01(\tR\averdict\x12\x12\n" +
+	"\x04note\x18\x03 \x01(\tR\x04note\"y\n" +
 	"\x13PollFindingsRequest\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12-\n" +
@@ -1086,7 +1267,7 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"a\n" +
 	"\x15WatchFindingsResponse\x120\n" +
 	"\afinding\x18\x01 \x01(\v2\x16.tokenwatch.v1.FindingR\afinding\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xaf\a\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xd3\b\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x18\n" +
@@ -1121,7 +1302,12 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"mergedInto\x122\n" +
 	"\x06raised\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\x06raised\x12\x16\n" +
 	"\x06update\x18\x1d \x01(\x04R\x06update\x12#\n" +
-	"\rhistory_index\x18\x1e \x01(\x04R\fhistoryIndex\"1\n" +
+	"\rhistory_index\x18\x1e \x01(\x04R\fhistoryIndex\x12\x18\n" +
+	"\averdict\x18\x1f \x01(\tR\averdict\x12\x12\n" +
+	"\x04note\x18  \x01(\tR\x04note\x12\x1b\n" +
+	"\tjudged_by\x18! \x01(\tR\bjudgedBy\x122\n" +
+	"\x06judged\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x06judged\x12#\n" +
+	"\rsuppressed_by\x18# \x01(\tR\fsuppressedBy\"1\n" +
 	"\x05Alias\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"h\n" +
@@ -1150,10 +1336,11 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06status\x18\t \x01(\x05R\x06status\x12\x18\n" +
 	"\aoutcome\x18\n" +
 	" \x01(\tR\aoutcome\x12\x14\n" +
-	"\x05error\x18\v \x01(\tR\x05error2\xab\x03\n" +
+	"\x05error\x18\v \x01(\tR\x05error2\x95\x04\n" +
 	"\bFindings\x12e\n" +
 	"\x04List\x12\".tokenwatch.v1.ListFindingsRequest\x1a#.tokenwatch.v1.ListFindingsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/findings\x12Z\n" +
-	"\x03Get\x12 .tokenwatch.v1.GetFindingRequest\x1a\x16.tokenwatch.v1.Finding\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/findings/{id}\x12j\n" +
+	"\x03Get\x12 .tokenwatch.v1.GetFindingRequest\x1a\x16.tokenwatch.v1.Finding\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/findings/{id}\x12h\n" +
+	"\x06Update\x12#.tokenwatch.v1.UpdateFindingRequest\x1a\x16.tokenwatch.v1.Finding\"!\x82\xd3\xe4\x93\x02\x1b:\x06triage2\x11/v1/findings/{id}\x12j\n" +
 	"\x04Poll\x12\".tokenwatch.v1.PollFindingsRequest\x1a#.tokenwatch.v1.PollFindingsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/findings:poll\x12p\n" +
 	"\x05Watch\x12#.tokenwatch.v1.WatchFindingsRequest\x1a$.tokenwatch.v1.WatchFindingsResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/findings:watch0\x01BCZAgithub.com/tokenwatch/tokenwatch/proto/tokenwatch/v1;tokenwatchv1b\x06proto3"
 
@@ -1169,50 +1356,58 @@ func file_tokenwatch_v1_findings_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_findings_proto_rawDescData
 }
 
-var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_tokenwatch_v1_findings_proto_goTypes = []any{
 	(*ListFindingsRequest)(nil),   // 0: tokenwatch.v1.ListFindingsRequest
 	(*ListFindingsResponse)(nil),  // 1: tokenwatch.v1.ListFindingsResponse
 	(*GetFindingRequest)(nil),     // 2: tokenwatch.v1.GetFindingRequest
-	(*PollFindingsRequest)(nil),   // 3: tokenwatch.v1.PollFindingsRequest
-	(*PollFindingsResponse)(nil),  // 4: tokenwatch.v1.PollFindingsResponse
-	(*WatchFindingsRequest)(nil),  // 5: tokenwatch.v1.WatchFindingsRequest
-	(*WatchFindingsResponse)(nil), // 6: tokenwatch.v1.WatchFindingsResponse
-	(*Finding)(nil),               // 7: tokenwatch.v1.Finding
-	(*Alias)(nil),                 // 8: tokenwatch.v1.Alias
-	(*Window)(nil),                // 9: tokenwatch.v1.Window
-	(*Reason)(nil),                // 10: tokenwatch.v1.Reason
-	(*Event)(nil),                 // 11: tokenwatch.v1.Event
-	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
+	(*UpdateFindingRequest)(nil),  // 3: tokenwatch.v1.UpdateFindingRequest
+	(*Triage)(nil),                // 4: tokenwatch.v1.Triage
+	(*PollFindingsRequest)(nil),   // 5: tokenwatch.v1.PollFindingsRequest
+	(*PollFindingsResponse)(nil),  // 6: tokenwatch.v1.PollFindingsResponse
+	(*WatchFindingsRequest)(nil),  // 7: tokenwatch.v1.WatchFindingsRequest
+	(*WatchFindingsResponse)(nil), // 8: tokenwatch.v1.WatchFindingsResponse
+	(*Finding)(nil),               // 9: tokenwatch.v1.Finding
+	(*Alias)(nil),                 // 10: tokenwatch.v1.Alias
+	(*Window)(nil),                // 11: tokenwatch.v1.Window
+	(*Reason)(nil),                // 12: tokenwatch.v1.Reason
+	(*Event)(nil),                 // 13: tokenwatch.v1.Event
+	(*fieldmaskpb.FieldMask)(nil), // 14: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
 }
 var file_tokenwatch_v1_findings_proto_depIdxs = []int32{
-	7,  // 0: tokenwatch.v1.ListFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
-	12, // 1: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
-	7,  // 2: tokenwatch.v1.PollFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
-	7,  // 3: tokenwatch.v1.WatchFindingsResponse.finding:type_name -> tokenwatch.v1.Finding
-	8,  // 4: tokenwatch.v1.Finding.token_aliases:type_name -> tokenwatch.v1.Alias
-	13, // 5: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
-	9,  // 6: tokenwatch.v1.Finding.window:type_name -> tokenwatch.v1.Window
-	10, // 7: tokenwatch.v1.Finding.reasons:type_name -> tokenwatch.v1.Reason
-	11, // 8: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
-	13, // 9: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
-	13, // 10: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
-	13, // 11: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
-	13, // 12: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0,  // 13: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
-	2,  // 14: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
-	3,  // 15: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
-	5,  // 16: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
-	1,  // 17: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
-	7,  // 18: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
-	4,  // 19: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
-	6,  // 20: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
-	17, // [17:21] is the sub-list for method output_type
-	13, // [13:17] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 0: tokenwatch.v1.ListFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
+	4,  // 1: tokenwatch.v1.UpdateFindingRequest.triage:type_name -> tokenwatch.v1.Triage
+	14, // 2: tokenwatch.v1.UpdateFindingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	15, // 3: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
+	9,  // 4: tokenwatch.v1.PollFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
+	9,  // 5: tokenwatch.v1.WatchFindingsResponse.finding:type_name -> tokenwatch.v1.Finding
+	10, // 6: tokenwatch.v1.Finding.token_aliases:type_name -> tokenwatch.v1.Alias
+	16, // 7: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
+	11, // 8: tokenwatch.v1.Finding.window:type_name -> tokenwatch.v1.Window
+	12, // 9: tokenwatch.v1.Finding.reasons:type_name -> tokenwatch.v1.Reason
+	13, // 10: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
+	16, // 11: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
+	16, // 12: tokenwatch.v1.Finding.judged:type_name -> google.protobuf.Timestamp
+	16, // 13: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
+	16, // 14: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
+	16, // 15: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0,  // 16: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
+	2,  // 17: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
+	3,  // 18: tokenwatch.v1.Findings.Update:input_type -> tokenwatch.v1.UpdateFindingRequest
+	5,  // 19: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
+	7,  // 20: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
+	1,  // 21: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
+	9,  // 22: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
+	9,  // 23: tokenwatch.v1.Findings.Update:output_type -> tokenwatch.v1.Finding
+	6,  // 24: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
+	8,  // 25: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_tokenwatch_v1_findings_proto_init() }
@@ -1226,7 +1421,7 @@ func file_tokenwatch_v1_findings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_findings_proto_rawDesc), len(file_tokenwatch_v1_findings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

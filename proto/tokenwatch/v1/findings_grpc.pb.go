@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Findings_List_FullMethodName  = "/tokenwatch.v1.Findings/List"
-	Findings_Get_FullMethodName   = "/tokenwatch.v1.Findings/Get"
-	Findings_Poll_FullMethodName  = "/tokenwatch.v1.Findings/Poll"
-	Findings_Watch_FullMethodName = "/tokenwatch.v1.Findings/Watch"
+	Findings_List_FullMethodName   = "/tokenwatch.v1.Findings/List"
+	Findings_Get_FullMethodName    = "/tokenwatch.v1.Findings/Get"
+	Findings_Update_FullMethodName = "/tokenwatch.v1.Findings/Update"
+	Findings_Poll_FullMethodName   = "/tokenwatch.v1.Findings/Poll"
+	Findings_Watch_FullMethodName  = "/tokenwatch.v1.Findings/Watch"
 )
 
 // FindingsClient is the client API for Findings service.
@@ -37,9 +38,13 @@ type FindingsClient interface {
 	List(ctx context.Context, in *ListFindingsRequest, opts ...grpc.CallOption) (*ListFindingsResponse, error)
 	// Get returns one finding in its last revision.
 	Get(ctx context.Context, in *GetFindingRequest, opts ...grpc.CallOption) (*Finding, error)
+	// Update changes how a finding is handled: status, verdict and note. The change
+	// is in the history before it holds, and the finding moves to the end of the
+	// feed; its revision and what it says stay.
+	Update(ctx context.Context, in *UpdateFindingRequest, opts ...grpc.CallOption) (*Finding, error)
 	// Poll returns what changed since a cursor, in the order of updates, and the
 	// cursor to go on with. Whoever always goes on with the last cursor sees the
-	// last revision of every finding, and no revision twice, over restarts too.
+	// last revision of every finding, and no update twice, over restarts too.
 	Poll(ctx context.Context, in *PollFindingsRequest, opts ...grpc.CallOption) (*PollFindingsResponse, error)
 	// Watch is Poll without end. Over REST it is a stream of server-sent events:
 	// the event id is the cursor, and Last-Event-ID is taken as one.
@@ -68,6 +73,16 @@ func (c *findingsClient) Get(ctx context.Context, in *GetFindingRequest, opts ..
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Finding)
 	err := c.cc.Invoke(ctx, Findings_Get_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *findingsClient) Update(ctx context.Context, in *UpdateFindingRequest, opts ...grpc.CallOption) (*Finding, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Finding)
+	err := c.cc.Invoke(ctx, Findings_Update_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +130,13 @@ type FindingsServer interface {
 	List(context.Context, *ListFindingsRequest) (*ListFindingsResponse, error)
 	// Get returns one finding in its last revision.
 	Get(context.Context, *GetFindingRequest) (*Finding, error)
+	// Update changes how a finding is handled: status, verdict and note. The change
+	// is in the history before it holds, and the finding moves to the end of the
+	// feed; its revision and what it says stay.
+	Update(context.Context, *UpdateFindingRequest) (*Finding, error)
 	// Poll returns what changed since a cursor, in the order of updates, and the
 	// cursor to go on with. Whoever always goes on with the last cursor sees the
-	// last revision of every finding, and no revision twice, over restarts too.
+	// last revision of every finding, and no update twice, over restarts too.
 	Poll(context.Context, *PollFindingsRequest) (*PollFindingsResponse, error)
 	// Watch is Poll without end. Over REST it is a stream of server-sent events:
 	// the event id is the cursor, and Last-Event-ID is taken as one.
@@ -137,6 +156,9 @@ func (UnimplementedFindingsServer) List(context.Context, *ListFindingsRequest) (
 }
 func (UnimplementedFindingsServer) Get(context.Context, *GetFindingRequest) (*Finding, error) {
 	return nil, status.Error(codes.Unimplemented, "method Get not implemented")
+}
+func (UnimplementedFindingsServer) Update(context.Context, *UpdateFindingRequest) (*Finding, error) {
+	return nil, status.Error(codes.Unimplemented, "method Update not implemented")
 }
 func (UnimplementedFindingsServer) Poll(context.Context, *PollFindingsRequest) (*PollFindingsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Poll not implemented")
@@ -201,6 +223,24 @@ func _Findings_Get_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Findings_Update_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateFindingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(FindingsServer).Update(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Findings_Update_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(FindingsServer).Update(ctx, req.(*UpdateFindingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Findings_Poll_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PollFindingsRequest)
 	if err := dec(in); err != nil {
@@ -244,6 +284,10 @@ var Findings_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Get",
 			Handler:    _Findings_Get_Handler,
+		},
+		{
+			MethodName: "Update",
+			Handler:    _Findings_Update_Handler,
 		},
 		{
 			MethodName: "Poll",
