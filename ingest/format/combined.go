@@ -124,8 +124,15 @@ func combinedClient(row *tokenwatch.Row, head []byte) error {
 	if string(ident) != "-" {
 		row.AddAttr(row.Keep("ident"), ident)
 	}
-	if user = bytes.TrimSpace(user); len(user) == 0 || string(user) == "-" || string(user) == `""` {
-		return nil
+	setUser(row, bytes.TrimSpace(user))
+	return nil
+}
+
+// setUser takes the user of an access log, in whose place tokens and their
+// prefixes stand as well.
+func setUser(row *tokenwatch.Row, user []byte) {
+	if len(user) == 0 || string(user) == "-" || string(user) == `""` {
+		return
 	}
 	switch shapeOf(user) {
 	case isSecret:
@@ -137,7 +144,6 @@ func combinedClient(row *tokenwatch.Row, head []byte) error {
 	default:
 		row.SetText(tokenwatch.ColActor, user)
 	}
-	return nil
 }
 
 // combinedTail reads referer, user agent and trailing fields.
@@ -271,7 +277,13 @@ func setRequest(row *tokenwatch.Row, request []byte) {
 		target = rest[:i]
 	}
 	row.SetText(tokenwatch.ColMethod, method)
-	if string(method) == "CONNECT" {
+	setTarget(row, target)
+}
+
+// setTarget takes the target of a request, whose method is known. That of CONNECT
+// is a host.
+func setTarget(row *tokenwatch.Row, target []byte) {
+	if method := row.Text(tokenwatch.ColMethod); string(method) == "CONNECT" {
 		if at := bytes.LastIndexByte(target, '@'); at >= 0 {
 			if _, secret, ok := bytes.Cut(target[:at], []byte(":")); ok && len(secret) > 0 {
 				query.add(row, query.userinfo, "", secret)

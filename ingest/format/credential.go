@@ -276,6 +276,30 @@ func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
 	row.AddCredential(carrier, secret)
 }
 
+// addHeaderCredentials notes the credentials in a text of headers, which line
+// breaks separate, also such as are written \r\n.
+func addHeaderCredentials(row *tokenwatch.Row, text []byte) {
+	for n := 0; len(text) > 0 && n < maxFields; n++ {
+		line := text
+		if i := bytes.IndexAny(text, "\r\n\\"); i >= 0 {
+			line, text = text[:i], text[i+1:]
+			if len(text) > 0 && (text[0] == 'r' || text[0] == 'n') {
+				text = text[1:]
+			}
+		} else {
+			text = nil
+		}
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		var low [64]byte
+		if !ok || len(name) > len(low) {
+			continue
+		}
+		if r, ok := leafRules[string(appendFolded(low[:0], bytes.TrimSpace(name)))]; ok && (r.op == toCredential || r.op == toAuthorization) {
+			r.take(row, value, false)
+		}
+	}
+}
+
 // addAWSCredential notes the access key id of AKIA…/20240131/region/service/aws4_request.
 func addAWSCredential(row *tokenwatch.Row, v []byte) {
 	if c := after(v, "Credential="); c != nil {

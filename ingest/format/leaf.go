@@ -86,6 +86,9 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 			w.slots[r.slot], w.filled = v, true
 			return r.slot <= ctResource
 		}
+	case toUser:
+		setUser(row, v)
+		return true
 	case toMessage:
 		if w.inside {
 			if w.message == nil {

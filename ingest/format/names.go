@@ -27,6 +27,7 @@ const (
 	toOCSF             // class_uid: says that durations are milliseconds
 	toSlot             // kept for the end: see cloudTrail
 	toTrail            // kept for the end: see tokenAudit
+	toUser             // a user, or a token or its prefix in the place of one
 	toMessage          // may be a record of any format: see jsonParser
 	toNothing
 	toMany  // several of these at once; this and what follows only in the table of a product

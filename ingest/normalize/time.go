@@ -16,17 +16,30 @@ const (
 // ParseTime reads a time in any usual spelling and returns it as UTC
 // nanoseconds since 1970: RFC 3339 with any precision and zone (also with a
 // space for the T, and without a zone, which is then UTC), the common log
-// format's 26/Jan/2019:19:45:25 +0330, RFC 1123, Unix date, and Unix time as a
-// number in seconds, milli-, micro- or nanoseconds, told apart by magnitude.
+// format's 26/Jan/2019:19:45:25 +0330 with any precision, the same with slashes
+// (2019/01/26 19:45:25), RFC 1123, Unix date and its kin, and Unix time as a number in
+// seconds, milli-, micro- or nanoseconds, told apart by magnitude. A zone that
+// is given by letters other than UTC, GMT and Z is taken as UTC where its offset
+// is not known.
 func ParseTime(b []byte) (int64, bool) {
 	if len(b) < 4 || len(b) > 64 {
 		return 0, false
 	}
 	switch {
-	case len(b) >= 19 && b[4] == '-' && b[7] == '-':
+	case len(b) >= 19 && b[4] == '-' && b[7] == '-' && b[16] == ':':
 		return parseRFC3339(b)
 	case len(b) >= 20 && b[2] == '/' && b[6] == '/':
 		return parseCommonLog(b)
+	case len(b) >= 19 && b[4] == '/' && b[7] == '/' && len(b) <= 40:
+		var buf [40]byte
+		dashed := append(buf[:0], b...)
+		dashed[4], dashed[7] = '-', '-'
+		return parseRFC3339(dashed)
+	case len(b) >= 16 && b[4] == '-' && b[7] == '-' && b[10] == 'T' && b[13] == ':' && (len(b) == 16 || b[16] != ':') && len(b) <= 24: // no seconds
+		var buf [32]byte
+		return parseRFC3339(append(append(append(buf[:0], b[:16]...), ":00"...), b[16:]...))
+	case len(b) > 8 && b[0] == '/' && string(b[:6]) == "/Date(" && string(b[len(b)-2:]) == ")/":
+		return parseUnix(b[6 : len(b)-2])
 	case b[0] >= '0' && b[0] <= '9' || b[0] == '-':
 		if ns, ok := parseUnix(b); ok {
 			return ns, true
@@ -36,7 +49,9 @@ func ParseTime(b []byte) (int64, bool) {
 	for _, layout := range [...]string{
 		time.RFC1123, time.RFC1123Z, time.UnixDate, time.ANSIC, time.RFC850, time.RFC822Z,
 		"02 Jan 2006 15:04:05 -0700", "2006/01/02 15:04:05", "2006-01-02", "20060102T150405Z",
-		"Mon Jan 02 15:04:05.999999 2006",
+		"Mon Jan 02 15:04:05.999999 2006", "Jan _2 2006 15:04:05 MST", "Jan _2 2006 15:04:05", "Jan _2, 2006 3:04:05 PM", "1/2/2006 3:04:05 PM", "02 Jan 2006 15:04:05",
+		"02-Jan-2006 15:04:05", "20060102T150405Z0700", "20060102150405", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700 MST", "Mon, _2 Jan 2006 15:04:05 MST",
+		"Mon Jan _2 15:04:05 -0700 2006", "Mon Jan _2 2006 15:04:05 MST",
 	} {
 		if t, err := time.Parse(layout, s); err == nil && t.Year() >= minYear && t.Year() <= maxYear {
 			return t.UnixNano(), true
@@ -145,14 +160,23 @@ func parseRFC3339(b []byte) (int64, bool) {
 	return sec*1e9 + ns, ok
 }
 
-// parseCommonLog reads 26/Jan/2019:19:45:25 +0330.
+// parseCommonLog reads 26/Jan/2019:19:45:25 +0330, also with a fraction of a
+// second, with a space before the hour and without a zone.
 func parseCommonLog(b []byte) (int64, bool) {
-	if b[11] != ':' || b[14] != ':' || b[17] != ':' {
+	if b[11] != ':' && b[11] != ' ' || b[14] != ':' || b[17] != ':' {
 		return 0, false
 	}
 	year, hi := 100*two(b, 7)+two(b, 9), two(b, 7)
 	c := clock{month(b[3:6]), two(b, 0), two(b, 12), two(b, 15), two(b, 18)}
-	zone := b[20:]
+	zone, ns := b[20:], int64(0)
+	if len(zone) > 0 && zone[0] == '.' {
+		i := 1
+		for place := int64(1e8); i < len(zone) && zone[i] >= '0' && zone[i] <= '9'; i++ {
+			ns += int64(zone[i]-'0') * place
+			place /= 10
+		}
+		zone = zone[i:]
+	}
 	if len(zone) > 0 && zone[0] == ' ' {
 		zone = zone[1:]
 	}
@@ -161,7 +185,7 @@ func parseCommonLog(b []byte) (int64, bool) {
 		return 0, false
 	}
 	sec, ok := c.unix(year, offset)
-	return sec * 1e9, ok
+	return sec*1e9 + ns, ok
 }
 
 func month(b []byte) int {
