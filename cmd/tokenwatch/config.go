@@ -65,6 +65,9 @@ type ingestConfig struct {
 	Queue      size `yaml:"queue" doc:"requests waiting to be committed, decoded"`
 	Compressed size `yaml:"compressed" doc:"one compressed request, as sent"`
 	Expanded   size `yaml:"expanded" doc:"one request, decoded"`
+
+	Syslog []syslogConfig `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
+	Files  []tailConfig   `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
 }
 
 type apiConfig struct {
@@ -129,7 +132,7 @@ func (c *config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usage("a certificate and its key go together")
 	}
-	return nil
+	return c.checkInputs()
 }
 
 func (c *config) store() local.Config {
@@ -203,7 +206,11 @@ func printConfig(b *strings.Builder, v reflect.Value, indent string) {
 			printConfig(b, v.Field(i), indent+"  ")
 			continue
 		}
-		fmt.Fprintf(b, "%s%-*s # %s\n", indent, 32-len(indent), name+": "+scalar(v.Field(i)), doc)
+		value := scalar(v.Field(i))
+		if f.Type.Kind() == reflect.Slice {
+			value = list(v.Field(i))
+		}
+		fmt.Fprintf(b, "%s%-*s # %s\n", indent, 32-len(indent), name+": "+value, doc)
 	}
 }
 
@@ -221,6 +228,27 @@ func scalar(v reflect.Value) string {
 	}
 }
 
+// list prints a list in one line, without what its items do not say.
+func list(v reflect.Value) string {
+	var items []string
+	for i := range v.Len() {
+		var fields []string
+		item := v.Index(i)
+		for j := range item.NumField() {
+			if item.Field(j).IsZero() {
+				continue
+			}
+			value := fmt.Sprintf("%q", item.Field(j).Interface())
+			if item.Field(j).Kind() == reflect.Slice {
+				value = strings.ReplaceAll(value, `" "`, `", "`)
+			}
+			fields = append(fields, item.Type().Field(j).Tag.Get("yaml")+": "+value)
+		}
+		items = append(items, "{"+strings.Join(fields, ", ")+"}")
+	}
+	return "[" + strings.Join(items, ", ") + "]"
+}
+
 // tree is a struct as JSON with the names of the file.
 func tree(v reflect.Value) map[string]any {
 	out := make(map[string]any)
@@ -235,8 +263,21 @@ func tree(v reflect.Value) map[string]any {
 		case size:
 			out[name] = x.String()
 		default:
-			if v.Field(i).Kind() == reflect.Struct {
+			switch v.Field(i).Kind() {
+			case reflect.Struct:
 				out[name] = tree(v.Field(i))
+				continue
+			case reflect.Slice:
+				items := []any{}
+				for j := range v.Field(i).Len() {
+					item := v.Field(i).Index(j)
+					if item.Kind() == reflect.Struct {
+						items = append(items, tree(item))
+					} else {
+						items = append(items, item.Interface())
+					}
+				}
+				out[name] = items
 				continue
 			}
 			out[name] = x

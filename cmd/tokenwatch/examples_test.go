@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
+	"github.com/tokenwatch/tokenwatch/ingest/source"
 )
 
 // TestExamples: every command has help with an example, and what the examples
@@ -103,20 +106,39 @@ func TestCommandNames(t *testing.T) {
 	}
 }
 
-// TestReadmeTables: the README lists every format and detector, in their words.
-func TestReadmeTables(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	must(t, err)
-	lines := map[string]string{}
+// TestLists: the lists of what there is stand as tables beside the code, in the
+// words of the code. `make golden` rewrites them.
+func TestLists(t *testing.T) {
+	var formats, detectors, protocols [][2]string
 	for _, f := range format.All {
-		lines[f.Name] = f.Doc
+		formats = append(formats, [2]string{f.Name, f.Doc})
 	}
 	for _, d := range detect.All {
-		lines[d.Name] = d.Doc
+		detectors = append(detectors, [2]string{d.Name, d.Doc})
 	}
-	for name, doc := range lines {
-		if row := "| `" + name + "` | " + doc + " |\n"; !strings.Contains(string(readme), row) {
-			t.Errorf("README.md has no line %s", row)
+	for _, e := range source.Endpoints {
+		protocols = append(protocols, [2]string{strings.Join(e.Routes, "`, `"), e.Doc})
+	}
+	for path, list := range map[string]struct {
+		title string
+		head  [2]string
+		rows  [][2]string
+	}{
+		"ingest/format/FORMATS.md":   {"Log formats", [2]string{"format", "what it reads"}, formats},
+		"engine/detect/DETECTORS.md": {"Detectors", [2]string{"detector", "what it notices"}, detectors},
+		"ingest/source/PROTOCOLS.md": {"Protocols over HTTP", [2]string{"where", "what it takes"}, protocols},
+	} {
+		var b strings.Builder
+		fmt.Fprintf(&b, "# %s\n\n| %s | %s |\n|---|---|\n", list.title, list.head[0], list.head[1])
+		for _, row := range list.rows {
+			fmt.Fprintf(&b, "| `%s` | %s |\n", row[0], strings.ReplaceAll(row[1], "|", "\\|"))
+		}
+		file := filepath.Join("..", "..", filepath.FromSlash(path))
+		if flag.Lookup("rewrite").Value.String() == "true" {
+			must(t, os.WriteFile(file, []byte(b.String()), 0o644))
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != b.String() {
+			t.Errorf("%s is not what the code lists: make golden (%v)", path, err)
 		}
 	}
 }

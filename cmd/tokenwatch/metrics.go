@@ -19,6 +19,7 @@ type metrics struct {
 	bytes     *prometheus.CounterVec
 	rejects   *prometheus.CounterVec
 	refused   *prometheus.CounterVec
+	drops     *prometheus.CounterVec
 	stages    *prometheus.HistogramVec
 	groups    prometheus.Counter
 	requests  prometheus.Counter
@@ -39,6 +40,7 @@ func newMetrics(ctx context.Context, to *prometheus.Registry, store *local.Store
 		bytes:   vector("tokenwatch_ingest_bytes_total", "Bytes of decoded requests stored.", "tenant"),
 		rejects: vector("tokenwatch_ingest_rejects_total", "Records that could not be stored, by reason.", "tenant", "reason"),
 		refused: vector("tokenwatch_ingest_refused_total", "Requests that were not accepted, by reason.", "tenant", "reason"),
+		drops:   vector("tokenwatch_syslog_dropped_total", "Messages and connections that syslog listeners did not take, by reason.", "tenant", "reason"),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tokenwatch_stage_seconds", Help: "Wall clock time of the stages of a request, and of the engine for an entry.",
 			Buckets: prometheus.ExponentialBuckets(1e-4, 4, 10),
@@ -50,7 +52,7 @@ func newMetrics(ctx context.Context, to *prometheus.Registry, store *local.Store
 		revisions: counter("tokenwatch_findings_revisions_total", "Revisions of findings."),
 	}
 	all := []prometheus.Collector{
-		m.records, m.bytes, m.rejects, m.refused, m.stages, m.groups, m.requests, m.read, m.cursor, m.revisions,
+		m.records, m.bytes, m.rejects, m.refused, m.drops, m.stages, m.groups, m.requests, m.read, m.cursor, m.revisions,
 		storeMetrics{store}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
 	for _, c := range all {
@@ -75,6 +77,11 @@ func (m *metrics) Accepted(tenant string, records int, bytes int64) {
 // Rejected counts records that could not be stored.
 func (m *metrics) Rejected(tenant, reason string, n int) {
 	m.rejects.WithLabelValues(tenant, reason).Add(float64(n))
+}
+
+// dropped counts what listeners did not take; see source.Syslog.
+func (m *metrics) dropped(tenant, reason string, n int) {
+	m.drops.WithLabelValues(tenant, reason).Add(float64(n))
 }
 
 // Refused counts requests that were not accepted.

@@ -114,7 +114,15 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 	if err != nil {
 		return err
 	}
-	server, err := newServer(c, w, m, registry, cfg)
+	certificate, err := cfg.certificate()
+	if err != nil {
+		return err
+	}
+	server, err := newServer(c, w, m, registry, certificate)
+	if err != nil {
+		return err
+	}
+	inputs, err := w.inputs(m, certificate)
 	if err != nil {
 		return err
 	}
@@ -140,12 +148,25 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 			return nil
 		}})
 	}
+	stages = append(stages, inputs...)
 	return flow(ctx, append(stages, w.stages()...)...)
 }
 
+// certificate is what the configuration names for TLS; nil: none.
+func (c *config) certificate() (*tls.Config, error) {
+	if c.TLSCert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, usage("read the certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
 // newServer puts the API before the works.
-func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, cfg config) (*api.Server, error) {
-	wall := newWall(w.site.secrets.seal)
+func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, certificate *tls.Config) (*api.Server, error) {
+	cfg, wall := w.cfg, newWall(w.site.secrets.seal)
 	conf := api.Config{
 		HTTPAddr: cfg.HTTP, GRPCAddr: cfg.GRPC, Insecure: cfg.Insecure, Limits: cfg.apiLimits(),
 		Store: w.site.store,
@@ -164,16 +185,9 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 		},
 		Names: wall.names, Holds: wall.holds,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
-		Random: c.random, Now: c.now,
+		Random: c.random, Now: c.now, TLS: certificate,
 	}
 	conf.Version, conf.Commit = build()
-	if cfg.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
-		if err != nil {
-			return nil, usage("read the certificate: %w", err)
-		}
-		conf.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	}
 	server, err := api.New(conf)
 	if errors.Is(err, api.ErrCleartext) {
 		return nil, usage("%w", err)

@@ -153,16 +153,22 @@ func TestConfigRoundTrip(t *testing.T) {
 	}
 	path := t.TempDir() + "/tokenwatch.yaml"
 	writeFile(t, path, out)
-	cfg, err := readConfig(path)
-	if err != nil || cfg != defaultConfig() {
-		t.Errorf("read back: %+v, %v", cfg, err)
+	if again, _, code := c.execute("config --config " + path); code != 0 || again != out {
+		t.Errorf("read back: exit code %d, %s", code, again)
+	}
+	// Lists too, whose items say what they hold.
+	writeFile(t, path, `ingest: {syslog: [{network: udp, addr: "127.0.0.1:514", source: s}], files: [{paths: ["/var/log/*.log", "b"], tenant: t}]}`)
+	out, _, code = c.execute("config --config " + path)
+	writeFile(t, path, out)
+	if again, _, code2 := c.execute("config --config " + path); code != 0 || code2 != 0 || again != out || !strings.Contains(again, `paths: ["/var/log/*.log", "b"]`) {
+		t.Errorf("read back: exit codes %d, %d, %s", code, code2, again)
 	}
 }
 
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{
 		"", "data: x", "store: {cache: 1GiB}", "engine:\n  rate: 0.1\n", "tick: 1h", "unknown: 1", "store: 1", "a: &a [*a]",
-		"lateness: 3h\ninsecure: yes\n", "tls_cert: x", "ingest: {max_record: -1}", "---\n---\n",
+		"lateness: 3h\ninsecure: yes\n", "tls_cert: x", "ingest: {max_record: -1}", "ingest: {syslog: [{network: tcp, addr: '0.0.0.0:1'}]}", "ingest: {files: [{paths: ['[']}]}", "---\n---\n",
 	} {
 		f.Add(s)
 	}
