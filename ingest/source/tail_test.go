@@ -44,7 +44,9 @@ func (m *markedLog) Ingest(_ context.Context, d Delivery) (Answer, error) {
 	return Answer{}, nil
 }
 
-func (m *markedLog) Mark(_ context.Context, _, _, input string) (int64, error) { return m.marks[input], nil }
+func (m *markedLog) Mark(_ context.Context, _, _, input string) (int64, error) {
+	return m.marks[input], nil
+}
 
 // rotation is one way of rotating a file; the reader may look in between.
 type rotation func(t *testing.T, path string, look func())
