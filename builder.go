@@ -11,6 +11,8 @@ type Builder struct {
 	keys  interner
 	names namingSet
 	facts []Fact
+
+	before int // rows of the batch before: this one may well have as many
 }
 
 // columnBuilder is one column so far. It may be behind: rows since the last value
@@ -19,38 +21,18 @@ type columnBuilder struct {
 	v    Vector
 	n    int // rows the vector covers
 	dict interner
+
+	text int // bytes of the texts of the batch before
 }
 
-// interner gives each distinct string a code, from 1 on.
-type interner struct {
-	codes map[string]uint32
-	last  uint32 // code of the value before; runs of one value are common
-}
-
-// reset returns an empty interner that keeps the map's memory.
-func (d *interner) reset() interner {
-	clear(d.codes)
-	return interner{codes: d.codes}
-}
-
-func (d *interner) code(values *Strings, b []byte) uint32 {
-	if values.Offsets == nil {
-		values.Append(nil) // code 0: null
-		if d.codes == nil {
-			d.codes = make(map[string]uint32)
-		}
+// room makes room for one more value. A slice that has grown to some size gets
+// as much as the batch before took at once, instead of being copied again and
+// again; a small batch takes no more than it needs.
+func room[T any](s []T, before int) []T {
+	if len(s) < cap(s) || len(s) < 512 || before <= len(s) {
+		return s
 	}
-	if d.last != 0 && string(b) == values.At(int(d.last)) {
-		return d.last
-	}
-	c, ok := d.codes[string(b)]
-	if !ok {
-		c = uint32(values.Len())
-		values.Append(b)
-		d.codes[string(b)] = c
-	}
-	d.last = c
-	return c
+	return append(make([]T, 0, before+before/16), s...)
 }
 
 // Rows returns how many rows were appended since the last Batch.
@@ -72,14 +54,22 @@ func (b *Builder) Append(r *Row) {
 		}
 		switch kind {
 		case KindTime, KindInt:
-			col.v.Ints = append(col.v.Ints, r.num[c])
+			col.v.Ints = append(room(col.v.Ints, b.before), r.num[c])
 		case KindText:
-			col.v.Codes = append(col.v.Codes, col.dict.code(&col.v.Dict, r.text[c]))
+			var code uint32
+			if w := r.words[c]; w != nil {
+				code = w.codeOf(&col.dict, &col.v.Dict, r.text[c])
+			} else {
+				code = col.dict.code(&col.v.Dict, r.text[c])
+			}
+			col.v.Codes = append(room(col.v.Codes, b.before), code)
 		case KindString:
+			col.v.Text.Bytes = room(col.v.Text.Bytes, col.text)
+			col.v.Text.Offsets = room(col.v.Text.Offsets, b.before+1)
 			col.v.Text.Append(r.text[c])
 		case KindAddr:
 			a := r.addr.As16()
-			col.v.Addrs = append(col.v.Addrs, a[:]...)
+			col.v.Addrs = append(room(col.v.Addrs, 16*b.before), a[:]...)
 		}
 		if col.v.Valid != nil {
 			col.v.Valid = col.v.Valid.push(col.n)
@@ -165,9 +155,10 @@ func (b *Builder) Batch() *Batch {
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
-	*b = Builder{cols: b.cols, keys: b.keys.reset(), names: b.names.reset()}
+	*b = Builder{cols: b.cols, keys: b.keys.reset(), names: b.names.reset(), before: b.rows}
 	for i := range b.cols {
-		b.cols[i] = columnBuilder{dict: b.cols[i].dict.reset()}
+		col := &b.cols[i]
+		*col = columnBuilder{dict: col.dict.reset(), text: len(col.v.Text.Bytes)}
 	}
 	return batch
 }

@@ -10,6 +10,7 @@ import (
 type Row struct {
 	set   uint64 // bit c: column c has a value
 	text  [NumColumns][]byte
+	words [NumColumns]*Word // what text is known to be, nil where it is not
 	num   [NumColumns]int64
 	addr  netip.Addr
 	arena []byte
@@ -76,7 +77,13 @@ func (r *Row) SetText(c Col, b []byte) {
 		r.Clear(c)
 		return
 	}
-	r.text[c] = b
+	r.text[c], r.words[c] = b, nil
+	r.set |= 1 << c
+}
+
+// SetWord is SetText for a text that comes again and again; it must not be empty.
+func (r *Row) SetWord(c Col, w *Word) {
+	r.text[c], r.words[c] = w.text, w
 	r.set |= 1 << c
 }
 
