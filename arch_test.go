@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"ingest/frame":        {},
 	"ingest/format":       {".", "ingest/frame", "ingest/normalize"}, // a format says how its records are cut, and spells times
 	"ingest/normalize":    {"."},
+	"ingest/enrich":       {".", "ingest/normalize"}, // for the spelling of times
 	"ingest/seal":         {"."},
 	"ingest/source":       {".", "proto/*"},
 	"storage":             {"."},

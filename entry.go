@@ -44,6 +44,7 @@ const (
 	ControlTick ControlKind = "tick" // a minute has passed; Time counts as event time of a quiet tenant
 	ControlEnd  ControlKind = "end"  // no more events will come: every window settles
 
+	ControlTable       ControlKind = "table"       // a table was loaded, see Table
 	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict; the engine passes over it
 	ControlSuppression ControlKind = "suppression" // of findings, see Suppression; the engine passes over it
 )

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tokenwatch/tokenwatch/ingest/enrich"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/seal"
 )
@@ -14,6 +15,7 @@ type Config struct {
 	Keys    seal.Keys       // for fingerprints and digests
 	Seal    seal.Config     // what is kept of unknown fields
 	Format  format.Config   // for all parsers
+	Enrich  *enrich.Live    // tables that rows are enriched from; nil for none
 	Formats []format.Format // known by name; default Format.Custom and format.All
 
 	MaxRecord  int           // bytes of a record; default 256 KiB

@@ -38,6 +38,7 @@ func (p *Pipeline) newWorker(tenant string, f format.Format) (*worker, error) {
 	w := &worker{
 		config: p.c.Format,
 		normal: normalize.New(),
+		tables: p.c.Enrich,
 		sealer: seal.New(p.c.Keys, tenant, p.c.Seal),
 		log:    p.c.Logger,
 		now:    p.c.Now,

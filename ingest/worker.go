@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/enrich"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/frame"
 	"github.com/tokenwatch/tokenwatch/ingest/normalize"
@@ -22,6 +23,7 @@ type worker struct {
 	config format.Config
 	parser format.Parser // nil: no format was found
 	normal *normalize.Normalizer
+	tables *enrich.Live
 	sealer *seal.Sealer
 	row    tokenwatch.Row
 	name   []byte // of the format
@@ -108,7 +110,9 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 	if !w.row.Has(tokenwatch.ColFormat) { // a record within another has the names of both
 		w.row.SetText(tokenwatch.ColFormat, w.name)
 	}
+	w.tables.Route(&w.row)
 	w.normal.Normalize(&w.row)
+	w.tables.Origin(&w.row)
 	if !w.row.Has(tokenwatch.ColTime) && w.format.Arrival {
 		w.row.SetInt(tokenwatch.ColTime, w.now().UnixNano())
 		w.row.AddAttr(w.row.Keep("time_from"), w.row.Keep("arrival"))

@@ -37,10 +37,17 @@ type config struct {
 	// AcceptLoss is for one start, by the flag of that name.
 	AcceptLoss bool `yaml:"-"`
 
+	Tables tablesConfig `yaml:"tables" doc:"files that say more of what logs name; read again when they change"`
 	Store  storeConfig  `yaml:"store" doc:"the embedded store"`
 	Engine engineConfig `yaml:"engine" doc:"detection"`
 	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
 	API    apiConfig    `yaml:"api" doc:"limits of callers"`
+}
+
+type tablesConfig struct {
+	Networks  []string `yaml:"networks" doc:"addresses to AS, kind, country and place: CSV or MaxMind databases"`
+	Routes    string   `yaml:"routes" doc:"method and route to scope and risk: JSON or CSV"`
+	Inventory string   `yaml:"inventory" doc:"tokens as their issuer knows them: JSON or CSV"`
 }
 
 type storeConfig struct {
@@ -79,6 +86,7 @@ type apiConfig struct {
 func defaultConfig() config {
 	return config{
 		Data: "./data", HTTP: "127.0.0.1:9178", GRPC: "127.0.0.1:9179",
+		Tables:      tablesConfig{Networks: []string{}},
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
@@ -234,6 +242,10 @@ func list(v reflect.Value) string {
 	for i := range v.Len() {
 		var fields []string
 		item := v.Index(i)
+		if item.Kind() == reflect.String {
+			items = append(items, fmt.Sprintf("%q", item.String()))
+			continue
+		}
 		for j := range item.NumField() {
 			if item.Field(j).IsZero() {
 				continue

@@ -95,7 +95,10 @@ func takeTrail(ctx context.Context, w *works) (summary source.Summary, err error
 	if err != nil {
 		return summary, err
 	}
-	in := newIntake(w.site, w.site.store, w.cfg, w.log, options{mask: columns})
+	in, err := newIntake(w.site, w.site.store, w.cfg, w.log, options{mask: columns})
+	if err != nil {
+		return summary, err
+	}
 	files := source.Files{
 		To: in.pipeline, Split: ingest.Split, Stdin: bytes.NewReader(demo.Trail),
 		Tenant: tokenwatch.DefaultTenant, Principal: localPrincipal, Source: demoSource, Format: source.FormatAuto,

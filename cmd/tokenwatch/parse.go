@@ -15,9 +15,10 @@ import (
 
 // parseCmd prints records as they would be stored.
 type parseCmd struct {
-	Format  string   `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
-	As      string   `help:"Names of the fields: native or ecs." default:"native" placeholder:"NAMES"`
-	Source  string   `help:"Which input the records belong to." default:"default" placeholder:"NAME"`
+	Format string `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
+	As     string `help:"Names of the fields: native or ecs." default:"native" placeholder:"NAMES"`
+	Source string `help:"Which input the records belong to." default:"default" placeholder:"NAME"`
+	tableFlags
 	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
 	Files   []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }
@@ -48,7 +49,13 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer in.close()
-	pipeline := keys.sealer(c, mapping)
+	var config tablesConfig
+	cmd.tableFlags.override(&config)
+	tables, err := openTables(config)
+	if err != nil {
+		return err
+	}
+	pipeline := keys.sealer(c, mapping, tables)
 	out := bufio.NewWriter(c.stdout)
 	rows, rejects := 0, 0
 	for _, input := range in.list {

@@ -19,9 +19,10 @@ import (
 // scanCmd looks for findings in files, without a server and without keeping
 // anything.
 type scanCmd struct {
-	Format   string   `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
-	Mapping  string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
-	Mask     []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
+	Format  string   `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
+	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
+	Mask    []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
+	tableFlags
 	MinScore int      `help:"Leave out findings below this score." placeholder:"N"`
 	Files    []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }
@@ -44,10 +45,13 @@ func builtin() (*secrets, error) {
 }
 
 // sealer is a pipeline that seals and stores nothing.
-func (s *secrets) sealer(c *console, m *format.Mapping) *ingest.Pipeline {
+func (s *secrets) sealer(c *console, m *format.Mapping, t *tables) *ingest.Pipeline {
 	cfg := defaultConfig()
 	conf := cfg.ingest()
 	conf.Keys, conf.Format.Mapping, conf.Now = s.seal, m, c.now
+	if t != nil {
+		conf.Enrich = &t.live
+	}
 	return ingest.New(nil, conf)
 }
 
@@ -77,7 +81,12 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	p := keys.sealer(c, mapping)
+	var config tablesConfig
+	cmd.tableFlags.override(&config)
+	if s.tables, err = openTables(config); err != nil {
+		return err
+	}
+	p := keys.sealer(c, mapping, s.tables)
 	eng := engine.New(engine.Config{Key: keys.engine, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {
 		return err
@@ -87,11 +96,12 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 
 // scan is one scan under way.
 type scan struct {
-	c     *console
-	cmd   *scanCmd
-	mask  mask
-	store *local.Store
-	clock func() time.Time // of the next entry: the wall clock, but for ticks
+	c      *console
+	cmd    *scanCmd
+	mask   mask
+	store  *local.Store
+	tables *tables          // to be logged before the first batch
+	clock  func() time.Time // of the next entry: the wall clock, but for ticks
 
 	best     map[string]int // greatest score printed, by finding
 	records  int
@@ -124,6 +134,9 @@ func (s *scan) read(ctx context.Context, p *ingest.Pipeline, eng *engine.Engine,
 		}
 		s.clock = s.c.now
 		if entry.Batch != nil {
+			if err := s.logTables(ctx, p, entry.Batch); err != nil {
+				return err
+			}
 			s.records += entry.Batch.Rows()
 			if entry.Batch, err = s.mask.apply(entry.Batch); err != nil {
 				return err
@@ -143,6 +156,26 @@ func (s *scan) read(ctx context.Context, p *ingest.Pipeline, eng *engine.Engine,
 		}
 		if s.failed != nil {
 			return s.failed
+		}
+	}
+	return nil
+}
+
+// logTables puts the tables into the log once, as of the first event.
+func (s *scan) logTables(ctx context.Context, p *ingest.Pipeline, b *tokenwatch.Batch) error {
+	tables := s.tables
+	if s.tables = nil; tables == nil {
+		return nil
+	}
+	at := b.Int(tokenwatch.ColTime, 0)
+	for i := range b.Rows() {
+		at = min(at, b.Int(tokenwatch.ColTime, i))
+	}
+	s.clock = func() time.Time { return time.Unix(0, at).UTC() }
+	defer func() { s.clock = s.c.now }()
+	for _, entry := range tables.entries(p, tokenwatch.DefaultTenant) {
+		if _, err := s.store.Append(ctx, entry); err != nil {
+			return err
 		}
 	}
 	return nil

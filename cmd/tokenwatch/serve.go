@@ -26,6 +26,7 @@ type serveCmd struct {
 // serverFlags are what a server can be told on the command line.
 type serverFlags struct {
 	storeFlags
+	tableFlags
 	HTTP     string `name:"http" help:"Address of HTTP; default 127.0.0.1:9178, port 0 picks one." placeholder:"ADDR"`
 	GRPC     string `name:"grpc" help:"Address of gRPC; default 127.0.0.1:9179, port 0 picks one." placeholder:"ADDR"`
 	TLSCert  string `name:"tls-cert" help:"File of the certificate chain, PEM." placeholder:"FILE"`
@@ -62,6 +63,7 @@ func (f *serverFlags) config() (config, error) {
 	override(&cfg.TLSCert, f.TLSCert)
 	override(&cfg.TLSKey, f.TLSKey)
 	cfg.Insecure = cfg.Insecure || f.Insecure
+	f.tableFlags.override(&cfg.Tables)
 	return cfg, cfg.check()
 }
 

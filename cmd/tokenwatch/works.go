@@ -28,6 +28,7 @@ type works struct {
 type intake struct {
 	pipeline *ingest.Pipeline
 	batcher  *ingest.Batcher
+	tables   *tables
 }
 
 // options are what commands want of their works besides the configuration.
@@ -41,14 +42,19 @@ type options struct {
 	engineTook  func(time.Duration)                           // for one entry; may be nil
 }
 
-func newIntake(s *site, sink ingest.Sink, cfg config, log *slog.Logger, o options) intake {
+func newIntake(s *site, sink ingest.Sink, cfg config, log *slog.Logger, o options) (intake, error) {
+	tables, err := openTables(cfg.Tables)
+	if err != nil {
+		return intake{}, err
+	}
 	batcher := ingest.NewBatcher(o.mask.over(sink), ingest.BatcherConfig{
 		QueueBytes: int64(cfg.Ingest.Queue), Metrics: o.metrics,
 	})
 	conf := cfg.ingest()
 	conf.Keys, conf.Metrics, conf.Logger = s.secrets.seal, o.metrics, log
 	conf.Format.Mapping = o.mapping
-	return intake{ingest.New(batcher, conf), batcher}
+	conf.Enrich = &tables.live
+	return intake{ingest.New(batcher, conf), batcher, tables}, nil
 }
 
 func newWorks(ctx context.Context, s *site, cfg config, log *slog.Logger, o options) (*works, error) {
@@ -67,11 +73,16 @@ func newWorks(ctx context.Context, s *site, cfg config, log *slog.Logger, o opti
 		heard.reached(cursor)
 	}
 	pace := newPace(s.store, o.engineTook)
-	return &works{
-		intake: newIntake(s, pace.over(s.store), cfg, log, o),
+	in, err := newIntake(s, pace.over(s.store), cfg, log, o)
+	if err != nil {
+		return nil, err
+	}
+	w := &works{
+		intake: in,
 		site:   s, cfg: cfg, log: log,
 		engine: engine.New(conf, pace, s.store), progress: heard,
-	}, nil
+	}
+	return w, w.logTables(ctx, w.tables.files) // before any event
 }
 
 // stages are the works in the order of the data, behind the sources. Ticks go on
@@ -79,6 +90,7 @@ func newWorks(ctx context.Context, s *site, cfg config, log *slog.Logger, o opti
 func (w *works) stages() []stage {
 	return []stage{
 		{"batcher", w.batcher.Run},
+		{"tables", w.watchTables},
 		{"engine", w.follow},
 		{"ticks", w.ticks},
 		{"checkpoints", w.checkpoints},

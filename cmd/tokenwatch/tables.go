@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest"
+	"github.com/tokenwatch/tokenwatch/ingest/enrich"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// tableFlags name the files of tables.
+type tableFlags struct {
+	Networks  []string `help:"File of networks: address range to AS, kind, country and place; CSV or a MaxMind database; may repeat." placeholder:"FILE"`
+	Routes    string   `help:"File of routes: method and route to scope and risk; JSON or CSV." placeholder:"FILE"`
+	Inventory string   `help:"File of tokens as their issuer knows them; JSON or CSV." placeholder:"FILE"`
+}
+
+// override has the flags win over the configuration.
+func (f *tableFlags) override(c *tablesConfig) {
+	if len(f.Networks) > 0 {
+		c.Networks = f.Networks
+	}
+	override(&c.Routes, f.Routes)
+	override(&c.Inventory, f.Inventory)
+}
+
+// tables are the tables in use, and the files they were read from.
+type tables struct {
+	live  enrich.Live
+	files []*tableFile
+}
+
+// tableFile is the files of one table.
+type tableFile struct {
+	name  string // of the table
+	paths []string
+	seen  []stamp
+
+	networks  *enrich.Networks
+	routes    *enrich.Routes
+	inventory *enrich.Inventory
+}
+
+// stamp is what shows that a file has changed.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// openTables reads the tables of a configuration.
+func openTables(c tablesConfig) (*tables, error) {
+	t := &tables{}
+	for _, f := range []*tableFile{
+		{name: tokenwatch.TableNetworks, paths: c.Networks},
+		{name: tokenwatch.TableRoutes, paths: oneOrNone(c.Routes)},
+		{name: tokenwatch.TableInventory, paths: oneOrNone(c.Inventory)},
+	} {
+		if len(f.paths) == 0 {
+			continue
+		}
+		if err := f.read(); err != nil {
+			return nil, usage("%w", err)
+		}
+		t.files = append(t.files, f)
+	}
+	t.use()
+	return t, nil
+}
+
+func oneOrNone(path string) []string {
+	if path == "" {
+		return nil
+	}
+	return []string{path}
+}
+
+// read reads the table anew; on error what was read before stays.
+func (f *tableFile) read() error {
+	var contents [][]byte
+	var seen []stamp
+	for _, path := range f.paths {
+		at, err := stampOf(path)
+		if err == nil {
+			seen = append(seen, at)
+			var b []byte
+			b, err = os.ReadFile(path)
+			contents = append(contents, b)
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", f.name, err)
+		}
+	}
+	f.seen = seen
+	var err error
+	switch f.name {
+	case tokenwatch.TableNetworks:
+		err = keep(&f.networks)(enrich.ParseNetworks(contents...))
+	case tokenwatch.TableRoutes:
+		err = keep(&f.routes)(enrich.ParseRoutes(contents[0]))
+	default:
+		err = keep(&f.inventory)(enrich.ParseInventory(contents[0]))
+	}
+	if err != nil {
+		return fmt.Errorf("read %s from %s: %w", f.name, f.paths[0], err)
+	}
+	return nil
+}
+
+// keep stores what was made unless that failed.
+func keep[T any](to **T) func(*T, error) error {
+	return func(made *T, err error) error {
+		if err == nil {
+			*to = made
+		}
+		return err
+	}
+}
+
+func stampOf(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	return stamp{info.ModTime(), info.Size()}, nil
+}
+
+// changed tells whether a file is another one than was read. One that is not
+// there is not: it may be about to be replaced.
+func (f *tableFile) changed() bool {
+	for i, path := range f.paths {
+		at, err := stampOf(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+		if err != nil || i >= len(f.seen) || at != f.seen[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// use has rows enriched from what was read last.
+func (t *tables) use() {
+	var in enrich.Tables
+	for _, f := range t.files {
+		if f.networks != nil {
+			in.Networks = f.networks
+		}
+		if f.routes != nil {
+			in.Routes = f.routes
+		}
+	}
+	t.live.Set(in)
+}
+
+// entries are the control records of all tables.
+func (t *tables) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
+	for _, f := range t.files {
+		out = append(out, f.entries(p, tenant)...)
+	}
+	return out
+}
+
+func (f *tableFile) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
+	var bodies []tokenwatch.Table
+	var s enrich.Summary
+	switch {
+	case f.networks != nil:
+		s = f.networks.Summary()
+	case f.routes != nil:
+		s = f.routes.Summary()
+	default:
+		bodies = p.Inventory(tenant, f.inventory)
+	}
+	if bodies == nil {
+		bodies = []tokenwatch.Table{{Name: s.Table, Entries: s.Entries, Digest: s.Digest}}
+	}
+	for i := range bodies {
+		out = append(out, tokenwatch.Entry{Tenant: tenant, Control: bodies[i].Control()})
+	}
+	return out
+}
+
+// tablesEvery is how often the files of tables are looked at.
+const tablesEvery = 5 * time.Second
+
+// watchTables reads and logs each table again when its file has changed.
+func (w *works) watchTables(ctx context.Context) error {
+	return every(ctx, tablesEvery, w.reloadTables)
+}
+
+// reloadTables reads the tables whose file has changed. One that cannot be read
+// stays as it was, and is tried again when it has changed again.
+func (w *works) reloadTables(ctx context.Context) error {
+	var fresh []*tableFile
+	for _, f := range w.tables.files {
+		if !f.changed() {
+			continue
+		}
+		if err := f.read(); err != nil {
+			w.log.Error("table not read; the one before stays in use", "table", f.name, "error", err)
+			continue
+		}
+		fresh = append(fresh, f)
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	w.tables.use()
+	return w.logTables(ctx, fresh)
+}
+
+func (w *works) logTables(ctx context.Context, files []*tableFile) error {
+	for _, f := range files {
+		entries := f.entries(w.pipeline, tokenwatch.DefaultTenant)
+		if _, err := w.site.store.Append(ctx, entries...); errors.Is(err, storage.ErrReadOnly) {
+			w.log.Warn("table not logged: the store takes no entries", "table", f.name)
+			f.seen = nil // again the next time
+			continue
+		} else if err != nil {
+			return quiet(ctx, fmt.Errorf("log table %s: %w", f.name, err))
+		}
+		w.log.Info("table loaded", "table", f.name)
+	}
+	return nil
+}
