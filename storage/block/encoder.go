@@ -18,6 +18,10 @@ type Encoder struct {
 	head, body []byte
 	cells      int // bytes of decoded values, as a reader will count them
 
+	thorough bool // takes more time for fewer bytes
+	shaper   shaper
+	codes    []uint32
+
 	// Scratch memory, valid within one codec.
 	words, deltas []uint64
 	ints64        []int64

@@ -12,6 +12,7 @@ import (
 const (
 	stringsPlain   = 0 // lengths, then all bytes as one section
 	stringsPattern = 1 // see pattern.go
+	stringsShapes  = 2 // see shape.go; in merged segments only
 )
 
 // spans is a list of strings to encode: the bytes of string i end at ends[i],
@@ -44,6 +45,16 @@ func (e *Encoder) strings(dst []byte, s spans) []byte {
 		e.cells += len(s.bytes)
 		return e.pattern(append(dst, stringsPattern), s, p)
 	}
+	if e.thorough && len(s.ends) >= minShapes {
+		if out, ok := e.shapes(append(dst, stringsShapes), s); ok {
+			return out
+		}
+	}
+	return e.plainStrings(dst, s)
+}
+
+// plainStrings appends s as lengths and text.
+func (e *Encoder) plainStrings(dst []byte, s spans) []byte {
 	dst = append(dst, stringsPlain)
 	e.words = e.words[:0]
 	last := int32(0)
@@ -64,20 +75,19 @@ func (r *reader) strings(n, lead int, valid tokenwatch.Bitmap, nulls int, buf *[
 	dense := n - nulls
 	switch r.byte() {
 	case stringsPlain:
+		return r.plainStrings(n, lead, valid, nulls, buf)
+	case stringsShapes:
 		ends := make([]int32, n+lead+1)
 		lengths := ends[lead+1:]
-		unpack(r, lengths[:dense], buf)
-		size := r.sectionSize()
+		text := r.shapes(lengths[:dense], buf)
 		if r.err != nil {
 			return tokenwatch.Strings{}
 		}
 		spread(lengths, valid, dense)
-		if !sumUp(lengths, size) {
+		if !sumUp(lengths, len(text)) {
 			r.fail("lengths contradict the text")
 			return tokenwatch.Strings{}
 		}
-		text := make([]byte, size)
-		copy(text, r.section(size, &text)) // a raw section is still the caller's memory
 		return tokenwatch.Strings{Offsets: ends, Bytes: text}
 	case stringsPattern:
 		length, text := r.pattern(dense, buf)
@@ -98,6 +108,28 @@ func (r *reader) strings(n, lead int, valid tokenwatch.Bitmap, nulls int, buf *[
 		return tokenwatch.Strings{}
 	}
 }
+
+// plainStrings reads what Encoder.plainStrings wrote after its first byte.
+func (r *reader) plainStrings(n, lead int, valid tokenwatch.Bitmap, nulls int, buf *[]byte) tokenwatch.Strings {
+	ends := make([]int32, n+lead+1)
+	lengths := ends[lead+1:]
+	unpack(r, lengths[:n-nulls], buf)
+	size := r.sectionSize()
+	if r.err != nil {
+		return tokenwatch.Strings{}
+	}
+	spread(lengths, valid, n-nulls)
+	if !sumUp(lengths, size) {
+		r.fail("lengths contradict the text")
+		return tokenwatch.Strings{}
+	}
+	text := make([]byte, size)
+	copy(text, r.section(size, &text)) // a raw section is still the caller's memory
+	return tokenwatch.Strings{Offsets: ends, Bytes: text}
+}
+
+// minShapes is how many strings are worth looking for shapes.
+const minShapes = 64
 
 // sumUp replaces lengths by where each ends, and tells whether the last end is
 // total.
