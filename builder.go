@@ -216,6 +216,9 @@ func concatColumn(c Col, rows int, batches []*Batch) Vector {
 		for _, b := range batches {
 			out.Codes = append(out.Codes, recode(&dict, &out.Dict, &b.columns[c], b.rows)...)
 		}
+		if out.Dict.Offsets == nil {
+			out.Dict.Append(nil) // every row is null, and that is a code too
+		}
 		return out
 	case KindString:
 		for _, b := range batches {
@@ -312,8 +315,13 @@ func concatAttrs(rows int, batches []*Batch) Attributes {
 		for _, o := range b.attrs.Offsets[1:] {
 			out.Offsets = append(out.Offsets, base+o)
 		}
-		keys := Vector{Codes: b.attrs.Keys, Dict: b.attrs.Dict}
-		out.Keys = append(out.Keys, recode(&dict, &out.Dict, &keys, len(b.attrs.Keys))...)
+		to := make([]uint32, b.attrs.Dict.Len()) // a key, unlike a text, may be value 0 of its dictionary
+		for _, k := range b.attrs.Keys {
+			if to[k] == 0 {
+				to[k] = dict.code(&out.Dict, []byte(b.attrs.Dict.At(int(k))))
+			}
+			out.Keys = append(out.Keys, to[k])
+		}
 		out.Values.extend(b.attrs.Values, b.attrs.Values.Len())
 	}
 	return out

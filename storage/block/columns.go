@@ -11,7 +11,11 @@ import (
 // column appends the chunk of one column and fills in what the head says of
 // it. It is false if the column has no value in any row.
 func (e *Encoder) column(c *Column, b *tokenwatch.Batch) bool {
-	v, rows := b.Column(c.Col), b.Rows()
+	return e.vector(c, b.Column(c.Col), b.Attrs(), b.Rows())
+}
+
+// vector is column for values that are in no batch.
+func (e *Encoder) vector(c *Column, v *tokenwatch.Vector, attrs *tokenwatch.Attributes, rows int) bool {
 	switch c.Col.Kind() {
 	case tokenwatch.KindTime, tokenwatch.KindInt:
 		return len(v.Ints) > 0 && e.intColumn(c, v, rows)
@@ -24,7 +28,7 @@ func (e *Encoder) column(c *Column, b *tokenwatch.Batch) bool {
 	case tokenwatch.KindBool:
 		return e.flagColumn(c, v)
 	default:
-		return e.pairColumn(c, b.Attrs(), rows)
+		return e.pairColumn(c, attrs, rows)
 	}
 }
 

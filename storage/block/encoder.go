@@ -18,6 +18,7 @@ type Encoder struct {
 	head, body []byte
 	cells      int // bytes of decoded values, as a reader will count them
 
+	page     int  // rows of a page of a merged segment
 	thorough bool // takes more time for fewer bytes
 	shaper   shaper
 	codes    []uint32
@@ -37,7 +38,7 @@ func NewEncoder() *Encoder {
 	if err != nil {
 		panic("block: zstd options: " + err.Error()) // they are constant
 	}
-	return &Encoder{zstd: z, places: make(map[[16]byte]uint32)}
+	return &Encoder{zstd: z, page: pageRows, places: make(map[[16]byte]uint32)}
 }
 
 // Encode appends the segment of an entry with a batch to dst. On error, which

@@ -20,6 +20,7 @@ import (
 //	encode    rows as "column=value …", one a line, to head and bytes; a fact
 //	          follows its row
 //	decode    bytes in hex to head and rows; once made, an input here stays
+//	merge     the rows of entries, set apart by a line "entry", to columns and chunks
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "../../testdata/block", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -40,6 +41,8 @@ func TestGolden(t *testing.T) {
 					return err.Error() + "\n"
 				}
 				return showHead(b) + showEntry(&e)
+			case "merge":
+				return showMerged(t, d.Input)
 			default:
 				d.Fatalf(t, "no such command: %s", d.Cmd)
 				return ""
@@ -158,4 +161,43 @@ func showEntry(e *tokenwatch.Entry) string {
 		fmt.Fprintf(&out, "fact %+v\n", f)
 	}
 	return out.String()
+}
+
+// showMerged merges entries and shows what is written, and the rows as they
+// are then sorted.
+func showMerged(t *testing.T, input string) string {
+	dec := NewDecoder()
+	var list []Piece
+	for i, text := range strings.Split(input, "entry\n") {
+		p, err := dec.NewPiece(tokenwatch.Offset(i+1), encode(t, parseEntry(t, text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	written := merge(t, 4, list...)
+	m := written.open(t, dec)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d rows of %d segments, pages of %d\n", m.Rows(), len(m.Parts()), m.head.page)
+	for i := range m.head.columns {
+		c := &m.head.columns[i]
+		fmt.Fprintf(&out, "%-12s form %d, nulls %d", c.Col, c.form, c.Nulls)
+		if c.form == formCoded {
+			fmt.Fprintf(&out, ", %d values, method %d", c.distinct, c.method)
+			if c.method == codesDerived {
+				fmt.Fprintf(&out, " from %s", c.base)
+			}
+			fmt.Fprintf(&out, ", dictionary %d, auxiliary %d, counts %d", c.dict, c.aux, c.counts)
+		}
+		fmt.Fprintf(&out, ", pages %d\n", c.pages)
+	}
+	b, err := m.Select(tokenwatch.AllCols, 0, m.Rows())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.WriteString(showEntry(&tokenwatch.Entry{Batch: b}))
+	for i, chunk := range written.chunks {
+		fmt.Fprintf(&out, "chunk %d: %x\n", i, chunk)
+	}
+	return out.String() + hex.Dump(written.head)
 }

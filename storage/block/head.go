@@ -148,7 +148,12 @@ func (r *reader) column(c *Column, rows int) {
 		return
 	}
 	c.Nulls = r.count(rows - 1)
-	switch kind {
+	r.bounds(c)
+}
+
+// bounds reads between which values a column lies.
+func (r *reader) bounds(c *Column) {
+	switch c.Col.Kind() {
 	case tokenwatch.KindTime, tokenwatch.KindInt:
 		c.Min = r.varint()
 		c.Max = int64(uint64(c.Min) + r.uvarint())
@@ -217,7 +222,12 @@ func appendColumn(dst []byte, c *Column) []byte {
 	if c.Codec == CodecConst {
 		return appendConstant(dst, c)
 	}
-	dst = binary.AppendUvarint(dst, uint64(c.Nulls))
+	dst = appendBounds(binary.AppendUvarint(dst, uint64(c.Nulls)), c)
+	return appendExtent(dst, c.Extent)
+}
+
+// appendBounds appends what reader.bounds reads.
+func appendBounds(dst []byte, c *Column) []byte {
 	switch c.Col.Kind() {
 	case tokenwatch.KindTime, tokenwatch.KindInt:
 		dst = binary.AppendVarint(dst, c.Min)
@@ -233,7 +243,7 @@ func appendColumn(dst []byte, c *Column) []byte {
 			dst = appendText(append(dst, 0), c.MaxText)
 		}
 	}
-	return appendExtent(dst, c.Extent)
+	return dst
 }
 
 func appendConstant(dst []byte, c *Column) []byte {
