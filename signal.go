@@ -8,11 +8,13 @@ type Signal struct {
 	Row      int        // which of the windows being scored
 	Detector string     // name of the detector
 	Axis     string     // what it looked at; "" if the detector looks at one thing only
+	Group    string     // of signals that tell of the same, the strongest counts; "" tells of something else than all others
 	Surprise Bans       // how improbable this was
 	Observed int64      // in thousandths, by detector
 	Expected int64      // in thousandths, by detector
 	Learning bool       // judged without a settled baseline
 	Evidence []EventRef // most telling first
+	Beside   []EventRef // what these are told apart from; not evidence themselves
 	Attack   []string   // MITRE ATT&CK technique ids
 }
 

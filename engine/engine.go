@@ -36,7 +36,7 @@ type Config struct {
 	// findings only under equal keys.
 	Key [32]byte
 	// Rate is how many false findings the detectors' models expect per entity and
-	// week; findings less certain than that are not raised. 0 is 0.05.
+	// week; findings less certain than that are not raised. 0 is 0.2.
 	Rate float64
 	// Lateness is how long a window waits for late events. 0 is three hours.
 	Lateness time.Duration
@@ -61,7 +61,7 @@ type Config struct {
 
 func (c *Config) fill() {
 	if c.Rate <= 0 {
-		c.Rate = 0.05
+		c.Rate = 0.2
 	}
 	if c.Lateness <= 0 {
 		c.Lateness = storage.DefaultLateness

@@ -87,6 +87,10 @@ func (s *shard) apply(r *feature.Rows) {
 			passing := feature.Passing(r.Batch.Text(tokenwatch.ColTokenKind, i))
 			s.window(token, hour, r.Millis[i]).AddOrigin(r, i, 0, passing)
 		}
+		if r.Tokens[i] != 0 && r.Axes[feature.Address][i] != 0 && s.mine(r.Axes[feature.Address][i]) {
+			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
+			s.window(s.address(a), hour, r.Millis[i]).AddVisitor(r, i)
+		}
 		if actor != nil {
 			passing := r.Batch.Text(tokenwatch.ColActorKind, i) == "role_session"
 			s.window(actor, hour, r.Millis[i]).AddOrigin(r, i, r.Tokens[i], passing)
@@ -179,7 +183,7 @@ func (s *shard) score() error {
 			t.Grown = false
 			at, _ := e.find(t.Hour)
 			c := s.judge(e, at)
-			if finding.Score(c.Sum) < s.threshold {
+			if !s.raises(c) {
 				continue // what was raised before stays until its hour settles
 			}
 			in := s.incident(e, t.Hour/24)
@@ -203,6 +207,19 @@ func (s *shard) score() error {
 	return nil
 }
 
+// raises tells whether what was combined is worth a finding.
+func (s *shard) raises(c finding.Combined) bool {
+	return len(c.Signals) > 0 && finding.Score(c.Rate) >= s.threshold
+}
+
+// From which score on an hour is taken to be anomalous when it is learned, and
+// from which on it is left out when the tail of ordinary hours is; both whatever
+// rate of findings was asked for.
+const (
+	odd  = 60
+	sure = 70
+)
+
 // escalates tells whether an open hour says enough more than the finding does
 // already to revise it: five points of score, or a further reason.
 func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
@@ -214,20 +231,23 @@ func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
 			return true
 		}
 	}
-	return finding.Score(c.Sum) >= in.Score+5
+	return finding.Score(c.Rate) >= in.Score+5
 }
 
 // judge runs the detectors over an entity's window.
 func (s *shard) judge(e *entity, at int) finding.Combined {
 	w := e.windows[at]
 	subject := detect.Subject{Now: w, Usual: baseline.View{
-		Kind: e.Kind, Usual: &e.usual, Open: e.ordinary(at), Peers: s.peers(e.Kind),
+		Kind: e.Kind, Usual: &e.usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(e.usual.Group(e.Kind)),
 	}}
+	subject.Today = subject.Usual.Today(w.Hour)
 	var signals []tokenwatch.Signal
 	for _, d := range s.detectors {
 		signals = d.Score(0, &subject, signals)
 	}
-	return finding.Combine(signals)
+	c := finding.Combine(signals)
+	c.Rate = s.rate(e.usual.Group(e.Kind), c.Sum)
+	return c
 }
 
 // ordinary lists the open windows before the one at a place, without those that
@@ -260,9 +280,9 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 
 func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error {
 	c := s.judge(e, 0)
-	odd := finding.Score(c.Sum) >= s.threshold
+	raises := s.raises(c)
 	in := e.existing(hour / 24)
-	if odd {
+	if raises {
 		in = s.incident(e, hour/24)
 		h, err := finding.Describe(hour, c, s.log, s.explain)
 		if err != nil {
@@ -276,7 +296,9 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 	if in != nil {
 		s.tell(e, in, time.Time{})
 	}
-	e.usual.Learn(e.windows[0], odd, &delta.Kinds[e.Kind])
+	e.usual.Learn(e.windows[0], baseline.Lesson{
+		Odd: finding.Score(c.Rate) >= odd, Sure: finding.Score(c.Rate) >= sure, Sum: c.Sum, Peers: s.peers(e.Kind), Delta: &delta.Kinds[e.Kind], Group: &delta.Groups[e.usual.Group(e.Kind)],
+	})
 	if e.windows[0].Stored {
 		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, hour))
 	}

@@ -248,6 +248,7 @@ func (t *tenant) loadTenant(r storage.Record) error {
 	}
 	t.watermark = storage.WatermarkAt(t.lateness, stored.Greatest)
 	t.settled, t.epoch = stored.Settled, stored.Epoch
+	t.epoch.Ready()
 	return nil
 }
 

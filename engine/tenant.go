@@ -132,6 +132,22 @@ func (t *tenant) peers(k tokenwatch.EntityKind) *baseline.Peers {
 	return &t.epoch.Kinds[k]
 }
 
+// group is the same of a group of peers.
+func (t *tenant) group(g int) *baseline.Peers {
+	if t.noPeers {
+		return nil
+	}
+	return &t.epoch.Groups[g]
+}
+
+// rate is log₁₀ of the false findings expected at a combined surprise.
+func (t *tenant) rate(g int, sum tokenwatch.Bans) tokenwatch.Bans {
+	if t.noPeers {
+		return (*baseline.Tail)(nil).Rate(sum)
+	}
+	return t.epoch.Groups[g].Tail.Rate(sum)
+}
+
 // maxAliases bounds the names remembered of one token.
 const maxAliases = 16
 

@@ -32,6 +32,7 @@ type world struct {
 	benign           bool
 	file             string // overrides of the benign world; "" if none
 	fixed            int
+	rate             float64 // asked of the program; 0 if it is to decide
 	verbose          bool
 }
 
@@ -47,6 +48,7 @@ func main() {
 	flag.BoolVar(&w.benign, "benign", false, "nobody attacks")
 	flag.StringVar(&w.file, "world", "", "JSON file that changes the benign world")
 	flag.IntVar(&w.fixed, "fixed", 56, "score at which the shipped threshold stands")
+	flag.Float64Var(&w.rate, "rate", 0, "false findings per token and week that the program is asked for; 0 leaves it alone")
 	flag.BoolVar(&w.verbose, "v", false, "print the scorer's whole table of each world")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -163,6 +165,9 @@ func (w world) scanArgs(ctx context.Context, dir string) ([]string, error) {
 		return nil, fmt.Errorf("ask %s what it takes: %w", w.binary, err)
 	}
 	args := []string{"scan", "--json"}
+	if w.rate > 0 {
+		args = append(args, "--rate", strconv.FormatFloat(w.rate, 'g', -1, 64))
+	}
 	for _, t := range tables {
 		if strings.Contains(string(help), t.flag) {
 			args = append(args, t.flag, filepath.Join(dir, t.file))

@@ -23,6 +23,7 @@ type scanCmd struct {
 	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
 	Mask    []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
 	tableFlags
+	Rate     float64  `help:"False findings per token and week that are worth seeing a finding; 0 is the engine's own choice." placeholder:"N"`
 	MinScore int      `help:"Leave out findings below this score." placeholder:"N"`
 	Files    []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }
@@ -87,7 +88,7 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	p := keys.sealer(c, mapping, s.tables)
-	eng := engine.New(engine.Config{Key: keys.engine, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
+	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 // Package baseline knows what each entity usually does.
 //
 // Settled windows come in, in order of their hours, and a [Usual] per entity
-// comes out: which values it is known for on each axis, how often something new
-// was among them, and how often it was in two places at once. An [Epoch] holds
-// the same for all entities of a kind together, so that a new one can be judged
-// by its peers.
+// comes out: which values it is known for on each axis and how often something new
+// was among them, how much it does at which hours, how often it is refused, and
+// how often it was in two places at once. An [Epoch] holds the same for all
+// entities of a kind together, so that a new one can be judged by its peers.
 package baseline
 
 import (
@@ -23,109 +23,242 @@ const Unit = 256
 // of their weight in about a month.
 type Usual struct {
 	_          struct{}                `cbor:",toarray"` // stored without the names of its fields
-	Last       int32                   // hour of the last window learned; 0: none yet
+	First      int32                   // hour of the first window learned; 0: none yet
+	Last       int32                   // of the last one
 	Hours      uint32                  // active hours, in 1/Unit
-	Concurrent uint32                  // hours with two networks in use at once, in 1/Unit
-	Novel      [feature.NumAxes]uint32 // values that were new when they came, in 1/Unit
+	Origins    uint32                  // hours whose origins are known, in 1/Unit
+	Concurrent uint32                  // of these, with two networks in use at once
+	Lived      uint32                  // active hours since it had settled in, in 1/Unit; half of it is lost in eight days
+	Novel      [feature.NumAxes]uint32 // of these, with something new
+	Values     [feature.NumAxes]uint32 // how many new values that was
 	Seen       [feature.NumAxes][]Known
+	Volume     Volume
+	Faults     [feature.NumFaults]uint32 // events by the answer they got, in 1/Unit
+	Today      Day                       // so far
 }
 
 // Known is one value an entity was seen with.
 type Known struct {
 	_      struct{} `cbor:",toarray"`
-	Hash   uint64
-	Weight uint8 // known from familiar on: one ordinary hour, or three anomalous ones
-	Day    uint16
+	Hash   uint32   // upper half of the value's
+	Born   uint16   // day it was first seen
+	Day    uint16   // day it was last seen
+	Weight uint8    // known from familiar on: one ordinary hour, or three anomalous ones
 }
 
 const (
 	familiar    = 3
 	perOrdinary = 3
 	perOdd      = 1
-
-	// MaxKnown bounds the values remembered per axis; the ones not seen for
-	// longest are forgotten first.
-	MaxKnown = 512
 )
 
-// Learn adds a settled window to what is usual, and notes in delta what that
-// changes for the peers. odd says that the window was anomalous: what was new in
-// it then counts a third and becomes usual only if it keeps coming, and it does
-// not teach the peers what a first hour is like.
-func (u *Usual) Learn(w *window.Window, odd bool, delta *Peers) {
-	u.decay(w.Hour)
+// maxKnown bounds the values remembered per axis; the ones not seen for longest
+// are forgotten first.
+var maxKnown = [feature.NumAxes]int{
+	feature.Network: 48, feature.Address: 64, feature.Country: 16, feature.AgentFamily: 24,
+	feature.Agent: 48, feature.Action: 128, feature.ActionClass: 16, feature.Area: 48,
+}
+
+// Day is a 1-day window as far as its hours have settled.
+type Day struct {
+	_          struct{} `cbor:",toarray"`
+	Day        int32    // since 1970
+	Hours      uint32   // active ones
+	Events     uint32   // that the service did not fail to answer
+	Faults     [feature.NumFaults]uint32
+	Concurrent uint32          // hours with two networks in use at once
+	Most       tokenwatch.Bans // greatest combined surprise of an hour
+	Sources    Sources
+}
+
+func fingerprint(hash uint64) uint32 { return uint32(hash >> 32) }
+
+// Lesson is what is known about a window when it is learned.
+type Lesson struct {
+	Odd   bool            // it was anomalous
+	Sure  bool            // so much so that it says nothing about how far ordinary hours reach
+	Sum   tokenwatch.Bans // its combined surprise
+	Peers *Peers          // of the epoch it was judged by, of its kind; may be nil
+	Delta *Peers          // takes what the window changes for the peers
+	Group *Peers          // the same for its group
+}
+
+// Learn adds a settled window to what is usual. What was new in an odd one counts
+// a third and becomes usual only if it keeps coming; it teaches amounts with
+// restraint, and does not teach the peers.
+func (u *Usual) Learn(w *window.Window, l Lesson) {
+	if u.steady() {
+		days := min(max(w.Hour/24-u.Last/24, 0), 7)
+		l.Group.Tail.Days += uint64(days)
+		most := tokenwatch.Bans(0)
+		if days == 0 {
+			most = u.Today.Most
+		}
+		if !l.Sure {
+			l.Group.Tail.raise(most, max(most, l.Sum))
+		}
+	}
+	u.pass(w.Hour)
+	if !l.Sure {
+		u.Today.Most = max(u.Today.Most, l.Sum)
+	}
+	first := u.Hours == 0
+	if u.First == 0 {
+		u.First = w.Hour
+	}
 	u.Last = w.Hour
-	weight, step := uint8(perOrdinary), uint32(Unit)
-	if odd {
-		weight, step = perOdd, Unit/3
+	step := uint32(Unit)
+	if l.Odd {
+		step = Unit / 3
 	}
-	concurrent := Concurrent(w)
-	if concurrent {
-		u.Concurrent += step
-	}
-	if !odd && len(w.Origins) > 0 {
-		delta.Hours++
-		if concurrent {
-			delta.Concurrent++
+	u.Today.add(w)
+	if len(w.Origins) > 0 {
+		u.Origins += step
+		if Concurrent(w) {
+			u.Concurrent += step
+		}
+		if !l.Odd {
+			l.Delta.Origins++
+			if Concurrent(w) {
+				l.Delta.Concurrent++
+			}
 		}
 	}
 	if w.Events == 0 {
 		return // the entity led none of the window's events: it did nothing of its own
 	}
-	first := u.Hours == 0
-	u.Hours += Unit
-	day := uint16(w.Hour / 24)
+	steady := u.steady()
 	for a := range feature.NumAxes {
-		fresh := uint32(0)
-		for _, v := range w.Axes[a] {
-			at, ok := u.find(a, v.Hash)
-			if !ok {
-				u.Seen[a] = slices.Insert(u.Seen[a], at, Known{Hash: v.Hash})
+		fresh, popular := u.meet(a, w, l)
+		if fresh > 0 {
+			if steady {
+				u.Novel[a] += step
+				u.Values[a] += min(fresh, 1<<10) * step
 			}
-			k := &u.Seen[a][at]
-			if k.Weight < familiar {
-				fresh++
-				k.Weight = min(familiar, k.Weight+weight)
-				if k.Weight == familiar {
-					delta.note(a, v.Hash, 1)
-				}
+			if !l.Odd {
+				l.Delta.brought(a, first, steady, fresh, popular)
+				l.Group.brought(a, first, steady, fresh, popular)
 			}
-			k.Day = day
-		}
-		u.Novel[a] += fresh * step
-		u.forget(a, delta)
-		if first && !odd {
-			delta.FirstNovel[a] += fresh
 		}
 	}
-	if first && !odd {
-		delta.Entities++
+	u.Hours += step
+	if steady {
+		u.Lived += step
+	}
+	u.Volume.learn(w, l.Odd)
+	for f, n := range w.Faults {
+		if l.Odd && feature.Fault(f) != feature.Fine {
+			n = min(n, 1)
+		}
+		u.Faults[f] += min(n, 1<<16) * Unit / faultUnit
+	}
+	if !l.Odd {
+		l.Delta.teach(w, first, steady)
+		l.Group.teach(w, first, steady)
 	}
 }
 
-// decay takes away 1/42 of the weight for each day since the last window: half
-// in 29 days.
-func (u *Usual) decay(hour int32) {
+// settledHours is after how many active hours an entity counts as settled in: what
+// it shows up to then is what it is, and not news.
+const settledHours = 12
+
+// steady tells whether the entity has settled in.
+func (u *Usual) steady() bool { return u.Hours >= settledHours*Unit }
+
+// NumGroups is how many groups of peers there are.
+const NumGroups = int(tokenwatch.NumEntityKinds) * 6
+
+// Group finds the entity's peers among those of its kind, by its way of working:
+// how many of the hours are active ones, and whether its addresses keep changing.
+func (u *Usual) Group(kind tokenwatch.EntityKind) int {
+	g := int(kind) * 6
+	if u.Hours < Unit {
+		return g
+	}
+	days := max(uint32(u.Volume.Days[0])+uint32(u.Volume.Days[1]), Unit)
+	switch share := u.Hours / 24 * 100 / days; {
+	case share >= 50:
+		g += 2
+	case share >= 10:
+		g++
+	}
+	if u.Novel[feature.Address] > u.Lived/5 {
+		g += 3
+	}
+	return g
+}
+
+// faultUnit is how many events make a Unit of Usual.Faults.
+const faultUnit = 16
+
+// meet notes the values of an axis, and counts those that were new, and those of
+// them that are usual for the peers.
+func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular uint32) {
+	day := uint16(w.Hour / 24)
+	weight := uint8(perOrdinary)
+	if l.Odd {
+		weight = perOdd
+	}
+	for _, v := range w.Axes[a] {
+		at, ok := u.find(a, v.Hash)
+		if !ok {
+			u.Seen[a] = slices.Insert(u.Seen[a], at, Known{Hash: fingerprint(v.Hash), Born: day})
+		}
+		k := &u.Seen[a][at]
+		if k.Weight < familiar {
+			fresh++
+			if l.Peers.popular(a, v.Hash) {
+				popular++
+			}
+			k.Weight = min(familiar, k.Weight+weight)
+			if k.Weight == familiar {
+				l.Delta.note(a, k.Hash, 1)
+			}
+		}
+		k.Day = day
+	}
+	u.forget(a, l.Delta)
+	return fresh, popular
+}
+
+// pass lets time go by until an hour: each day takes 1/42 of the weight away, half
+// of it in 29 days.
+func (u *Usual) pass(hour int32) {
 	if u.Last == 0 {
 		return
 	}
-	for range min(hour/24-u.Last/24, 400) {
-		u.Hours -= u.Hours / 42
-		u.Concurrent -= u.Concurrent / 42
-		for a := range u.Novel {
-			u.Novel[a] -= u.Novel[a] / 42
+	for day := u.Last/24 + 1; day <= hour/24; day++ {
+		if day > u.Last/24+400 {
+			break
 		}
+		u.Hours -= u.Hours / 42
+		u.Origins -= u.Origins / 42
+		u.Concurrent -= u.Concurrent / 42
+		u.Lived -= u.Lived / 12
+		for a := range u.Novel {
+			u.Novel[a] -= u.Novel[a] / 12 // habits of changing change faster
+			u.Values[a] -= u.Values[a] / 12
+		}
+		for f := range u.Faults {
+			u.Faults[f] -= u.Faults[f] / 42
+		}
+		u.Volume.pass()
+	}
+	u.Volume.elapse(u.Last, hour)
+	if day := hour / 24; day != u.Today.Day {
+		u.Volume.close(u.Today, day)
+		u.Today = Day{Day: day}
 	}
 }
 
 func (u *Usual) forget(a feature.Axis, delta *Peers) {
-	if len(u.Seen[a]) <= MaxKnown {
+	if len(u.Seen[a]) <= maxKnown[a] {
 		return
 	}
 	byAge := slices.Clone(u.Seen[a])
 	slices.SortFunc(byAge, func(x, y Known) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Hash, y.Hash)) })
-	for _, k := range byAge[:len(byAge)-MaxKnown] {
-		at, _ := u.find(a, k.Hash)
+	for _, k := range byAge[:len(byAge)-maxKnown[a]] {
+		at := u.place(a, k.Hash)
 		u.Seen[a] = slices.Delete(u.Seen[a], at, at+1)
 		if k.Weight == familiar {
 			delta.note(a, k.Hash, -1)
@@ -134,7 +267,22 @@ func (u *Usual) forget(a feature.Axis, delta *Peers) {
 }
 
 func (u *Usual) find(a feature.Axis, hash uint64) (int, bool) {
-	return slices.BinarySearchFunc(u.Seen[a], hash, func(k Known, h uint64) int { return cmp.Compare(k.Hash, h) })
+	at := u.place(a, fingerprint(hash))
+	return at, at < len(u.Seen[a]) && u.Seen[a][at].Hash == fingerprint(hash)
+}
+
+func (u *Usual) place(a feature.Axis, f uint32) int {
+	seen := u.Seen[a]
+	lo, hi := 0, len(seen)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if seen[mid].Hash < f {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // Knows tells whether a value is usual for the entity.
@@ -143,12 +291,37 @@ func (u *Usual) Knows(a feature.Axis, hash uint64) bool {
 	return ok && u.Seen[a][at].Weight >= familiar
 }
 
+// newsOf counts the values of an axis that the entity was first seen with on a day.
+func (u *Usual) newsOf(a feature.Axis, day int32) int {
+	n := 0
+	for i := range u.Seen[a] {
+		if u.Seen[a][i].Born == uint16(day) {
+			n++
+		}
+	}
+	return n
+}
+
+func (d *Day) add(w *window.Window) {
+	d.Events += w.Wanted()
+	if w.Events > 0 {
+		d.Hours++
+	}
+	for f, n := range w.Faults {
+		d.Faults[f] += n
+	}
+	if Concurrent(w) {
+		d.Concurrent++
+	}
+	d.Sources.Add(w)
+}
+
 // Concurrent tells whether a window has two networks in use at once: one is
 // used between the first and the last use of the other.
 func Concurrent(w *window.Window) bool {
-	for i, a := range w.Origins {
-		for _, b := range w.Origins[i+1:] {
-			if Overlap(a, b) {
+	for i := range w.Origins {
+		for j := i + 1; j < len(w.Origins); j++ {
+			if Overlap(&w.Origins[i], &w.Origins[j]) {
 				return true
 			}
 		}
@@ -157,88 +330,6 @@ func Concurrent(w *window.Window) bool {
 }
 
 // Overlap tells whether two origins are different networks in use at once.
-func Overlap(a, b window.Origin) bool {
-	return a.Network != b.Network &&
-		a.First.Millis <= b.Last.Millis && b.First.Millis <= a.Last.Millis
-}
-
-// View is what is usual for an entity as seen from one of its windows: the
-// settled baseline, and the entity's own earlier windows that are still open.
-type View struct {
-	Kind  tokenwatch.EntityKind
-	Usual *Usual
-	Open  []*window.Window // earlier than the window that is judged
-	Peers *Peers           // of the last settled epoch; nil where peers are left out
-}
-
-// Knows tells whether a value is usual, or was so in an earlier open window.
-func (v *View) Knows(a feature.Axis, hash uint64) bool {
-	if v.Usual.Knows(a, hash) {
-		return true
-	}
-	for _, w := range v.Open {
-		if w.Has(a, hash) {
-			return true
-		}
-	}
-	return false
-}
-
-// Learning tells that nothing has settled yet for this entity.
-func (v *View) Learning() bool { return v.Usual.Hours == 0 }
-
-// Hours is how many active hours the view rests on.
-func (v *View) Hours() float64 {
-	n := v.Usual.Hours
-	for _, w := range v.Open {
-		if w.Events > 0 {
-			n += Unit
-		}
-	}
-	return float64(n) / Unit
-}
-
-// ConcurrentHours is in how many of these two networks were in use at once.
-func (v *View) ConcurrentHours() float64 {
-	n := v.Usual.Concurrent
-	for _, w := range v.Open {
-		if Concurrent(w) {
-			n += Unit
-		}
-	}
-	return float64(n) / Unit
-}
-
-// heaps is the exponent of Heaps' law, by which the number of distinct values
-// seen grows with the number n of occasions: V(n) ∝ n^β, so that the next
-// occasion brings β·V/n new ones. Text has β of 0.4 to 0.6 (Heaps 1978); what API
-// tokens do is repetitive, hence the lower end.
-const heaps = 0.4
-
-// Novelties is how many values new to the entity its next active hour is
-// expected to bring on an axis.
-func (v *View) Novelties(a feature.Axis) float64 {
-	first := v.Peers.firstHour(v.Kind, a)
-	hours := v.Hours()
-	if hours == 0 {
-		return first
-	}
-	n := v.Usual.Novel[a]
-	for i, w := range v.Open {
-		before := View{Usual: v.Usual, Open: v.Open[:i]}
-		for _, value := range w.Axes[a] {
-			if !before.Knows(a, value.Hash) {
-				n += Unit
-			}
-		}
-	}
-	return float64(heaps*(float64(n)/Unit+first)) / (hours + 1)
-}
-
-// Popular tells whether a value that is new to the entity is usual for its peers.
-func (v *View) Popular(a feature.Axis, hash uint64) bool {
-	if v.Peers == nil {
-		return false
-	}
-	return v.Peers.Known[a][hash] >= max(3, v.Peers.Entities/20)
+func Overlap(a, b *window.Origin) bool {
+	return a.Network != b.Network && a.First.Millis <= b.Last && b.First.Millis <= a.Last
 }

@@ -17,16 +17,21 @@ func hourOf(hour int32, actions ...uint64) *window.Window {
 	return w
 }
 
+// ordinary is the lesson of an hour like any other.
+func ordinary(delta *Peers) Lesson { return Lesson{Delta: delta, Group: new(Peers)} }
+
 func TestOrdinaryHoursMakeUsualAtOnceOddOnesSlowly(t *testing.T) {
 	var u Usual
 	var delta Peers
-	u.Learn(hourOf(100, 1, 2), false, &delta)
-	if !u.Knows(feature.Action, 1) || u.Hours != Unit || u.Novel[feature.Action] != 2*Unit {
+	u.Learn(hourOf(100, 1<<32, 2<<32), ordinary(&delta))
+	if !u.Knows(feature.Action, 1<<32) || u.Hours != Unit || len(u.Seen[feature.Action]) != 2 {
 		t.Errorf("after one hour: %+v", u)
 	}
 	for i, want := range []bool{false, false, true} {
-		u.Learn(hourOf(101+int32(i), 7), true, &delta)
-		if got := u.Knows(feature.Action, 7); got != want {
+		l := ordinary(&delta)
+		l.Odd = true
+		u.Learn(hourOf(101+int32(i), 7<<32), l)
+		if got := u.Knows(feature.Action, 7<<32); got != want {
 			t.Errorf("after %d odd hours it is known: %v", i+1, got)
 		}
 	}
@@ -39,31 +44,32 @@ func TestWeightHalvesInAMonth(t *testing.T) {
 	var u Usual
 	var delta Peers
 	for h := range int32(240) {
-		u.Learn(hourOf(1000*24+h, 1), false, &delta)
+		u.Learn(hourOf(1000*24+h, 1), ordinary(&delta))
 	}
 	before := u.Hours
-	u.Learn(hourOf(1000*24+240+29*24, 1), false, &delta)
+	u.Learn(hourOf(1000*24+240+29*24, 1), ordinary(&delta))
 	if got := float64(u.Hours-Unit) / float64(before); got < 0.48 || got > 0.53 {
 		t.Errorf("after 29 days %v of the weight is left", got)
 	}
 }
 
 func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
+	most := maxKnown[feature.Action]
 	var u Usual
 	var epoch Epoch
-	for day := range uint64(MaxKnown + 100) {
+	for day := range uint64(most + 100) {
 		var delta Epoch
 		hour := int32(24 * (day + 1))
-		u.Learn(hourOf(hour, day+1, 1<<40), false, &delta.Kinds[tokenwatch.EntityToken])
+		u.Learn(hourOf(hour, (day+1)<<32, 1<<60), ordinary(&delta.Kinds[tokenwatch.EntityToken]))
 		epoch.Settle(hour, []Epoch{delta})
 	}
-	if n := len(u.Seen[feature.Action]); n != MaxKnown {
+	if n := len(u.Seen[feature.Action]); n != most {
 		t.Errorf("%d values are known", n)
 	}
-	if u.Knows(feature.Action, 1) || !u.Knows(feature.Action, MaxKnown+100) || !u.Knows(feature.Action, 1<<40) {
+	if u.Knows(feature.Action, 1<<32) || !u.Knows(feature.Action, uint64(most+100)<<32) || !u.Knows(feature.Action, 1<<60) {
 		t.Error("the wrong ones were forgotten")
 	}
-	if n := len(epoch.Kinds[tokenwatch.EntityToken].Known[feature.Action]); n != MaxKnown {
+	if n := len(epoch.Kinds[tokenwatch.EntityToken].Known[feature.Action]); n != most {
 		t.Errorf("the peers know %d values", n)
 	}
 }
@@ -73,12 +79,12 @@ func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
 	var u Usual
 	var delta Peers
-	u.Learn(&window.Window{Hour: 99}, false, &delta)
+	u.Learn(&window.Window{Hour: 99}, ordinary(&delta))
 	if delta.Entities != 0 {
 		t.Errorf("%d entities after an hour that was not its own", delta.Entities)
 	}
-	u.Learn(hourOf(100, 1, 2), false, &delta)
-	u.Learn(hourOf(101, 3), false, &delta)
+	u.Learn(hourOf(100, 1<<32, 2<<32), ordinary(&delta))
+	u.Learn(hourOf(101, 3<<32), ordinary(&delta))
 	if delta.Entities != 1 || delta.FirstNovel[feature.Action] != 2 {
 		t.Errorf("%d entities, %d values in first hours", delta.Entities, delta.FirstNovel[feature.Action])
 	}
@@ -87,19 +93,19 @@ func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
 // TestOpenWindowsCountAsIfSettled: what a view says of settled hours and of the
 // same hours still open is the same.
 func TestOpenWindowsCountAsIfSettled(t *testing.T) {
-	hours := []*window.Window{hourOf(100, 1, 2), hourOf(101, 2, 3), hourOf(102, 3, 4, 5)}
+	hours := []*window.Window{hourOf(100, 1<<32, 2<<32), hourOf(101, 2<<32, 3<<32), hourOf(102, 3<<32, 4<<32, 5<<32)}
 	var settled Usual
 	var delta Peers
 	for _, w := range hours {
-		settled.Learn(w, false, &delta)
+		settled.Learn(w, ordinary(&delta))
 	}
 	a := View{Kind: tokenwatch.EntityToken, Usual: &settled}
 	b := View{Kind: tokenwatch.EntityToken, Usual: &Usual{}, Open: hours}
-	if a.Hours() != b.Hours() || a.Novelties(feature.Action) != b.Novelties(feature.Action) || a.ConcurrentHours() != b.ConcurrentHours() {
-		t.Errorf("settled %v hours, %v novelties; open %v, %v", a.Hours(), a.Novelties(feature.Action), b.Hours(), b.Novelties(feature.Action))
+	if a.Hours() != b.Hours() || a.News(feature.Action) != b.News(feature.Action) {
+		t.Errorf("settled %v hours, %v news; open %v, %v", a.Hours(), a.News(feature.Action), b.Hours(), b.News(feature.Action))
 	}
 	for v := range uint64(7) {
-		if a.Knows(feature.Action, v) != b.Knows(feature.Action, v) {
+		if a.Knows(feature.Action, v<<32) != b.Knows(feature.Action, v<<32) {
 			t.Errorf("value %d", v)
 		}
 	}
@@ -112,17 +118,17 @@ func TestOpenWindowsCountAsIfSettled(t *testing.T) {
 // however the entities of an hour are shared out.
 func TestShardsDoNotMatterToTheEpoch(t *testing.T) {
 	const kind, axis = tokenwatch.EntityToken, feature.Action
-	settle := func(shards int) map[uint64]uint32 {
+	settle := func(shards int) map[uint32]uint32 {
 		var epoch Epoch
 		for hour := range int32(3) {
 			deltas := make([]Epoch, shards)
 			for entity := range 20 {
 				p := &deltas[entity%shards].Kinds[kind]
-				for v := range uint64(5000) { // a quarter of them are the next entity's as well
-					p.note(axis, uint64(hour)*80_000+uint64(entity)*3750+v, 1)
+				for v := range uint32(5000) { // a quarter of them are the next entity's as well
+					p.note(axis, uint32(hour)*80_000+uint32(entity)*3750+v, 1)
 				}
-				for v := range uint64(100) {
-					p.note(axis, uint64(entity)*3750+v, -1)
+				for v := range uint32(100) {
+					p.note(axis, uint32(entity)*3750+v, -1)
 				}
 			}
 			epoch.Settle(hour, deltas)

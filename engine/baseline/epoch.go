@@ -3,6 +3,7 @@ package baseline
 import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/window"
 )
 
 // Epoch is what all entities of a tenant taken together are like, as of the
@@ -13,11 +14,27 @@ type Epoch struct {
 	_     struct{} `cbor:",toarray"` // stored without the names of its fields
 	Hour  int32
 	Kinds [tokenwatch.NumEntityKinds]Peers
+	// Groups are of the same kind and way of working, see Usual.Group. What values
+	// they know is left to Kinds.
+	Groups [NumGroups]Peers
+}
+
+// Ready works out what an epoch read from a store leaves to be worked out.
+func (e *Epoch) Ready() {
+	for g := range e.Groups {
+		e.Groups[g].Tail.fit()
+	}
 }
 
 // Settle takes in what the settling of an hour changed, a delta for each shard.
 func (e *Epoch) Settle(hour int32, deltas []Epoch) {
 	e.Hour = hour
+	for g := range e.Groups {
+		for i := range deltas {
+			e.Groups[g].add(&deltas[i].Groups[g])
+		}
+		e.Groups[g].Tail.fit()
+	}
 	for k := range e.Kinds {
 		p := &e.Kinds[k]
 		for i := range deltas {
@@ -37,24 +54,66 @@ type Peers struct {
 	_          struct{}                `cbor:",toarray"`
 	Entities   uint32                  // that have a first hour behind them
 	FirstNovel [feature.NumAxes]uint32 // values seen in these first hours, over all
-	Hours      uint32                  // ordinary hours whose origins are known
+	Origins    uint32                  // ordinary hours whose origins are known
 	Concurrent uint32                  // of these, with two networks in use at once
+	Steady     uint32                  // ordinary active hours of entities that have settled in
+	News       [feature.NumAxes]uint32 // of these, with something new
+	Values     [feature.NumAxes]uint32 // how many new values that was
+	Popular    [feature.NumAxes]uint32 // of the hours with something new: with nothing that is not usual for the peers
+	Active     uint64                  // ordinary active hours of all
+	Faults     [feature.NumFaults]uint64
+	Tail       Tail
 	// Known is by how many entities each value is known.
-	Known [feature.NumAxes]map[uint64]uint32
+	Known [feature.NumAxes]map[uint32]uint32
 	// gone is, in a delta, how many entities have forgotten each value.
-	gone [feature.NumAxes]map[uint64]uint32
+	gone [feature.NumAxes]map[uint32]uint32
+}
+
+// brought notes an ordinary hour that brought new values, of which some are usual
+// for the peers.
+func (p *Peers) brought(a feature.Axis, first, steady bool, fresh, popular uint32) {
+	if first {
+		p.FirstNovel[a] += fresh
+	}
+	if steady {
+		p.News[a]++
+		p.Values[a] += fresh
+		if popular == fresh {
+			p.Popular[a]++
+		}
+	}
+}
+
+// teach notes an ordinary active hour.
+func (p *Peers) teach(w *window.Window, first, steady bool) {
+	if first {
+		p.Entities++
+	}
+	if steady {
+		p.Steady++
+	}
+	p.Active++
+	for f, n := range w.Faults {
+		p.Faults[f] += uint64(n)
+	}
 }
 
 // MaxPeerValues bounds the values counted per kind and axis.
 const MaxPeerValues = 1 << 17
 
-func (p *Peers) note(a feature.Axis, hash uint64, by int) {
+// shared tells whether the peers' values of an axis are counted.
+func shared(a feature.Axis) bool { return a != feature.Address && a != feature.Agent }
+
+func (p *Peers) note(a feature.Axis, hash uint32, by int) {
+	if !shared(a) {
+		return
+	}
 	m := &p.Known[a]
 	if by < 0 {
 		m = &p.gone[a]
 	}
 	if *m == nil {
-		*m = make(map[uint64]uint32)
+		*m = make(map[uint32]uint32)
 	}
 	(*m)[hash]++
 }
@@ -62,12 +121,24 @@ func (p *Peers) note(a feature.Axis, hash uint64, by int) {
 // add adds what a delta counts.
 func (p *Peers) add(delta *Peers) {
 	p.Entities += delta.Entities
-	p.Hours += delta.Hours
+	p.Origins += delta.Origins
 	p.Concurrent += delta.Concurrent
+	p.Steady += delta.Steady
+	p.Active += delta.Active
+	p.Tail.add(&delta.Tail)
+	for f := range p.Faults {
+		p.Faults[f] += delta.Faults[f]
+	}
 	for a := range feature.NumAxes {
 		p.FirstNovel[a] += delta.FirstNovel[a]
+		p.News[a] += delta.News[a]
+		p.Values[a] += delta.Values[a]
+		p.Popular[a] += delta.Popular[a]
+		if len(delta.Known[a]) == 0 {
+			continue // a group has none
+		}
 		if p.Known[a] == nil {
-			p.Known[a] = make(map[uint64]uint32)
+			p.Known[a] = make(map[uint32]uint32)
 		}
 		for hash, n := range delta.Known[a] {
 			p.Known[a][hash] += n
@@ -105,9 +176,9 @@ func (p *Peers) trim(a feature.Axis) {
 // set by judgement, with the shipped trail in view, and not fitted to traffic;
 // twenty peers outweigh them.
 var newcomers = [tokenwatch.NumEntityKinds][feature.NumAxes]float64{
-	tokenwatch.EntityToken:   {feature.Network: 1.5, feature.AgentFamily: 1.5, feature.Route: 8, feature.Action: 8, feature.ActionClass: 2},
-	tokenwatch.EntityActor:   {feature.Network: 1.5, feature.AgentFamily: 1.5, feature.Route: 8, feature.Action: 8, feature.ActionClass: 2},
-	tokenwatch.EntityAddress: {feature.Network: 1, feature.AgentFamily: 2, feature.Route: 10, feature.Action: 10, feature.ActionClass: 2},
+	tokenwatch.EntityToken:   {feature.Network: 1.5, feature.Address: 2, feature.Country: 1, feature.AgentFamily: 1.5, feature.Agent: 2, feature.Action: 8, feature.ActionClass: 2, feature.Area: 3},
+	tokenwatch.EntityActor:   {feature.Network: 1.5, feature.Address: 2, feature.Country: 1, feature.AgentFamily: 1.5, feature.Agent: 2, feature.Action: 8, feature.ActionClass: 2, feature.Area: 3},
+	tokenwatch.EntityAddress: {feature.Network: 1, feature.Address: 1, feature.Country: 1, feature.AgentFamily: 2, feature.Agent: 2, feature.Action: 10, feature.ActionClass: 2, feature.Area: 4},
 }
 
 // priorEntities is how many peers the built-in expectation counts as.
@@ -123,9 +194,45 @@ func (p *Peers) firstHour(kind tokenwatch.EntityKind, a feature.Axis) float64 {
 	return (float64(priorEntities*prior) + float64(p.FirstNovel[a])) / float64(priorEntities+p.Entities)
 }
 
-// priorHours is how many hours of peers the built-in rate of concurrent use
-// counts as.
+// priorHours is how many hours of peers the built-in rates count as.
 const priorHours = 1000
+
+// newsRate is the share of hours that bring something new to an entity that has
+// settled in, before peers have taught us better.
+const newsRate = 0.01
+
+func (p *Peers) news(a feature.Axis, prior float64) float64 {
+	if p == nil {
+		return prior
+	}
+	return (float64(priorHours*prior) + float64(p.News[a])) / (priorHours + float64(p.Steady))
+}
+
+// more is how many further new values come in an hour that brings any on an axis.
+func (p *Peers) more(a feature.Axis) float64 {
+	const hours, prior = 20, 0.4
+	if p == nil {
+		return prior
+	}
+	return (float64(p.Values[a]-p.News[a]) + hours*prior) / (float64(p.News[a]) + hours)
+}
+
+// Unpopular is the share of the hours with something new on an axis in which some
+// of that is not usual for the peers either.
+func (p *Peers) Unpopular(a feature.Axis) float64 {
+	const hours, share = 20, 0.5
+	if p == nil {
+		return 1
+	}
+	return (hours*share + float64(p.News[a]-p.Popular[a])) / (hours + float64(p.News[a]))
+}
+
+func (p *Peers) popular(a feature.Axis, hash uint64) bool {
+	if p == nil || !shared(a) {
+		return false
+	}
+	return p.Known[a][fingerprint(hash)] >= max(3, p.Entities/100)
+}
 
 // ConcurrentRate is the share of hours in which an entity of this kind has two
 // networks in use at once, shrunk from what peers showed towards prior.
@@ -133,5 +240,37 @@ func (p *Peers) ConcurrentRate(prior float64) float64 {
 	if p == nil {
 		return prior
 	}
-	return (float64(priorHours*prior) + float64(p.Concurrent)) / (priorHours + float64(p.Hours))
+	return (float64(priorHours*prior) + float64(p.Concurrent)) / (priorHours + float64(p.Origins))
+}
+
+// meanEvents is how many events an active hour has.
+func (p *Peers) meanEvents(prior float64) float64 {
+	const hours = 100
+	if p == nil {
+		return prior
+	}
+	var all uint64
+	for _, n := range p.Faults {
+		all += n
+	}
+	return (float64(hours*prior) + float64(all)) / (hours + float64(p.Active))
+}
+
+// faultRates is how many of all events are answered with each fault, before peers
+// have taught us better.
+var faultRates = [feature.NumFaults]float64{
+	feature.Fine: 1, feature.Unknown: 0.002, feature.Denied: 0.002, feature.NotFound: 0.01,
+	feature.Throttled: 0.005, feature.Refused: 0.01, feature.Unavailable: 0.005,
+}
+
+func (p *Peers) faultRate(f feature.Fault, prior float64) float64 {
+	const events = 5000
+	if p == nil {
+		return prior
+	}
+	var all uint64
+	for _, n := range p.Faults {
+		all += n
+	}
+	return (float64(events*prior) + float64(p.Faults[f])) / (events + float64(all))
 }

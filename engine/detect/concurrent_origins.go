@@ -46,9 +46,10 @@ func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []t
 		return out
 	}
 	best := 2.0
-	var own, other window.Origin
-	for i, a := range s.Now.Origins {
-		for _, b := range s.Now.Origins[i+1:] {
+	var own, other *window.Origin
+	for i := range s.Now.Origins {
+		for j := i + 1; j < len(s.Now.Origins); j++ {
+			a, b := &s.Now.Origins[i], &s.Now.Origins[j]
 			if !baseline.Overlap(a, b) || (s.Usual.Kind == tokenwatch.EntityActor && a.Token == b.Token && a.Token != 0) {
 				continue
 			}
@@ -68,14 +69,11 @@ func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []t
 		rate = sessionRate
 	}
 	rate = s.Usual.Peers.ConcurrentRate(rate)
-	expected := (s.Usual.ConcurrentHours() + float64(priorHours*rate)) / (s.Usual.Hours() + priorHours)
+	concurrent, hours := s.Usual.ConcurrentHours()
+	expected := (concurrent + float64(priorHours*rate)) / (hours + priorHours)
 	surprise := bans(float64(expected * best))
 	if surprise < tokenwatch.Surprising {
 		return out
-	}
-	evidence := []tokenwatch.EventRef{other.First, own.First}
-	if own.First.Before(other.First) && other.First.Before(own.Last) {
-		evidence = append(evidence, own.Last) // in use before and after: no move explains it
 	}
 	attack := []string{"T1550.001"}
 	if s.Now.Passing {
@@ -84,13 +82,13 @@ func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []t
 	return append(out, tokenwatch.Signal{
 		Row: row, Detector: "concurrent_origins", Axis: feature.Network.String(), Surprise: surprise,
 		Observed: 1000, Expected: vec.Milli(expected),
-		Learning: s.Usual.Learning(), Evidence: evidence, Attack: attack,
+		Learning: s.Usual.Learning(), Evidence: []tokenwatch.EventRef{other.First}, Beside: []tokenwatch.EventRef{own.First}, Attack: attack,
 	})
 }
 
 // ladder is how probable it is that the two sides of an honest pair differ as
 // much as a and b do.
-func ladder(s *Subject, a, b window.Origin) float64 {
+func ladder(s *Subject, a, b *window.Origin) float64 {
 	p := 1.0
 	if s.Usual.Knows(feature.Network, a.Network) && s.Usual.Knows(feature.Network, b.Network) {
 		p = usualNetwork
@@ -108,11 +106,11 @@ func ladder(s *Subject, a, b window.Origin) float64 {
 }
 
 // one tells whether an origin showed exactly one program.
-func one(o window.Origin) bool { return o.AgentLow == o.AgentHigh && o.AgentLow != 0 }
+func one(o *window.Origin) bool { return o.AgentLow == o.AgentHigh && o.AgentLow != 0 }
 
 // foreign tells whether a rather than b is the side that does not belong: the
 // network the entity is not known for; else the one seen later.
-func foreign(s *Subject, a, b window.Origin) bool {
+func foreign(s *Subject, a, b *window.Origin) bool {
 	knowsA, knowsB := s.Usual.Knows(feature.Network, a.Network), s.Usual.Knows(feature.Network, b.Network)
 	if knowsA != knowsB {
 		return knowsB

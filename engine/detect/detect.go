@@ -16,6 +16,7 @@ import (
 // Subject is one entity in one window, with what is usual for it.
 type Subject struct {
 	Now   *window.Window
+	Today baseline.Day // the hours of the same day before this one
 	Usual baseline.View
 }
 
@@ -36,13 +37,30 @@ type Entry struct {
 	New  func(vec.Hash) Detector
 }
 
-// bans turns a probability into a surprise, cut at MaxBans.
-func bans(p float64) tokenwatch.Bans {
-	if p >= 1 {
-		return 0
+// Groups of signals that look at one thing from several sides: when they are
+// combined, only the strongest of each group counts. A signal without a group
+// counts by itself.
+const (
+	groupWhere  = "where"  // network, address, country
+	groupClient = "client" // program and its version
+	groupWhat   = "what"   // actions and parts of the service
+	groupAmount = "amount" // events, bytes, objects
+	groupFaults = "faults" // how it was answered
+	groupWhen   = "when"   // hours and minutes
+)
+
+// samples returns events of the slots in which most was done, earliest first: of
+// an amount there is no one event that shows it.
+func samples(w *window.Window) []tokenwatch.EventRef {
+	most := uint32(0)
+	for _, s := range w.Slots {
+		most = max(most, s.Events)
 	}
-	if p <= 1e-9 {
-		return tokenwatch.MaxBans
+	var refs []tokenwatch.EventRef
+	for _, s := range w.Slots {
+		if s.Events*2 >= most {
+			refs = append(refs, s.Sample)
+		}
 	}
-	return tokenwatch.Bans(vec.Milli(-vec.Log10(p)))
+	return refs
 }

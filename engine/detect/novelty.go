@@ -11,22 +11,24 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/window"
 )
 
-// novelty counts what an entity did in its hour that it never did before.
+// novelty weighs what an entity did that it never did before.
 //
-// With m new values expected in an hour (baseline.View.Novelties), the number K
-// of new values is taken to be geometric: new values come in clusters, so each
-// further one is about as likely as the one before, and
+// With p the probability that an active hour of this entity brings something new
+// on an axis (baseline.View.News), ω that what is new is not usual for its peers
+// either, and r that one new value is followed by another,
 //
-//	P(at least k) = (m/(1+m))^k
+//	P(k new values) = p · ω · r^(k−1)
 //
-// Values that are usual for the entity's peers are judged apart and cannot add
-// more than 1.5 bans, since a deploy brings them to everybody. For a class of
-// action, what is new is weighed by how rarely entities are given to it: a first
-// deletion means more than a first read. An entity without a past is judged by
-// how much a first hour holds; its signals say Learning.
+// ω and r are learned from the entity's peers. Where all that is new is usual for
+// the peers, as after a deploy, ω is left out. The values that came up first
+// earlier on the same day count among the k, but for those that so many hours are
+// expected to bring: what is spread over hours is seen by its day. For a class of action, what is new is weighed by how rarely entities are
+// given to it: a first deletion means more than a first read. An entity without a
+// past is judged by how much a first hour holds,
 //
-// That action and route mostly tell the same is settled when the signals are
-// combined, see engine/finding.
+//	P(k values) = (m/(1+m))^k
+//
+// with m those expected of a newcomer; its signals say Learning.
 type novelty struct {
 	classes map[uint64]class
 }
@@ -41,14 +43,14 @@ type class struct {
 }
 
 var classes = []class{
-	{"read", 0.9, 0.30, "T1526"},
-	{"list", 0.8, 0.25, "T1526"},
-	{"write", 0.6, 0.20, ""},
-	{"auth", 0.5, 0.10, "T1078"},
-	{"delete", 0.2, 0.06, "T1485"},
-	{"export", 0.1, 0.04, "T1537"},
-	{"admin", 0.15, 0.03, "T1098"},
-	{"credential", 0.1, 0.02, "T1552"},
+	{"read", 0.9, 0.50, "T1526"},
+	{"list", 0.8, 0.50, "T1526"},
+	{"write", 0.6, 0.40, ""},
+	{"auth", 0.5, 0.20, "T1078"},
+	{"delete", 0.2, 0.10, "T1485"},
+	{"export", 0.1, 0.06, "T1537"},
+	{"admin", 0.15, 0.04, "T1098"},
+	{"credential", 0.1, 0.03, "T1552"},
 }
 
 func newNovelty(hash vec.Hash) Detector {
@@ -59,45 +61,68 @@ func newNovelty(hash vec.Hash) Detector {
 	return d
 }
 
-// peerLimit is the most that values usual for the peers can add.
-const peerLimit tokenwatch.Bans = 1500
+// axisGroups says which axes tell of the same.
+var axisGroups = [feature.NumAxes]string{
+	feature.Network: groupWhere, feature.Address: groupWhere, feature.Country: groupWhere,
+	feature.AgentFamily: groupClient, feature.Agent: groupClient,
+	feature.Action: groupWhat, feature.Area: groupWhat,
+}
 
 func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
 	if s.Now.Events == 0 {
 		return out // another entity leads these events, and is judged by them
 	}
+	learning := s.Usual.Learning()
 	for a := range feature.NumAxes {
-		if a == feature.Network && s.Usual.Kind == tokenwatch.EntityAddress {
+		if s.Usual.Kind == tokenwatch.EntityAddress && axisGroups[a] == groupWhere {
 			continue // an address has no other network than its own
 		}
-		var rare, popular []window.Value
+		var fresh []window.Value
+		unpopular := false
 		for _, v := range s.Now.Axes[a] {
-			switch {
-			case s.Usual.Knows(a, v.Hash):
-			case s.Usual.Popular(a, v.Hash):
-				popular = append(popular, v)
-			default:
-				rare = append(rare, v)
+			if !s.Usual.Knows(a, v.Hash) {
+				fresh = append(fresh, v)
+				unpopular = unpopular || !s.Usual.Popular(a, v.Hash)
 			}
 		}
-		if len(rare)+len(popular) == 0 {
+		if len(fresh) == 0 {
 			continue
 		}
-		m := s.Usual.Novelties(a)
 		var surprise tokenwatch.Bans
-		if a == feature.ActionClass {
-			surprise = d.classSurprise(rare, m, s.Usual.Learning()) + min(peerLimit, d.classSurprise(popular, m, s.Usual.Learning()))
-		} else {
-			surprise = geometric(len(rare), m) + min(peerLimit, geometric(len(popular), m))
+		var expected float64
+		observed := len(fresh)
+		switch {
+		case learning:
+			expected = s.Usual.FirstHour(a)
+			if a == feature.ActionClass {
+				surprise = d.classes1(fresh)
+			} else {
+				surprise = geometric(observed, expected)
+			}
+		default:
+			p := s.Usual.News(a)
+			expected = p
+			surge := 0
+			if a != feature.Address && a != feature.Agent { // whose number says nothing
+				observed += s.Usual.NewsToday(a, s.Now)
+				usual := float64(p * s.Usual.ActiveHours(s.Now.Hour) / (1 - s.Usual.More(a)))
+				surge = max(0, observed-1-int(usual))
+			}
+			if unpopular {
+				p = float64(p * s.Usual.Peers.Unpopular(a))
+			}
+			surprise = bans(p) + min(newsLimit, tokenwatch.Bans(surge)*bans(s.Usual.More(a)))
+			if a == feature.ActionClass {
+				surprise += d.rarest(fresh)
+			}
 		}
 		if surprise < tokenwatch.Surprising {
 			continue
 		}
-		fresh := append(rare, popular...)
 		out = append(out, tokenwatch.Signal{
-			Row: row, Detector: "novelty", Axis: a.String(), Surprise: min(surprise, tokenwatch.MaxBans),
-			Observed: int64(len(fresh)) * 1000, Expected: vec.Milli(m),
-			Learning: s.Usual.Learning(), Evidence: firsts(fresh), Attack: d.attack(a, fresh),
+			Row: row, Detector: "novelty", Axis: a.String(), Group: axisGroups[a], Surprise: min(surprise, newsLimit),
+			Observed: int64(observed) * 1000, Expected: vec.Milli(expected),
+			Learning: learning, Evidence: firsts(fresh), Attack: d.attack(a, fresh),
 		})
 	}
 	return out
@@ -105,47 +130,49 @@ func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwat
 
 // geometric is the surprise of k new values where m are expected.
 func geometric(k int, m float64) tokenwatch.Bans {
-	if k == 0 {
-		return 0
-	}
 	each := -vec.Log10(m / (1 + m))
 	return tokenwatch.Bans(min(vec.Milli(float64(float64(k)*each)), int64(tokenwatch.MaxBans)))
 }
 
-func (d *novelty) classSurprise(fresh []window.Value, m float64, learning bool) tokenwatch.Bans {
+// classes1 is the surprise of the classes of action of a first hour.
+func (d *novelty) classes1(fresh []window.Value) tokenwatch.Bans {
 	var sum tokenwatch.Bans
 	for _, v := range fresh {
-		c, ok := d.classes[v.Hash]
-		switch {
-		case !ok: // a class of the source's own: nothing is known about it
-			sum += geometric(1, m)
-		case learning:
+		if c, ok := d.classes[v.Hash]; ok {
 			sum += bans(c.inFirstHour)
-		default:
-			sum += geometric(1, m) + bans(c.asNovelty)/2
 		}
 	}
 	return sum
 }
 
+// rarest is how much the rarest of the new classes of action adds.
+func (d *novelty) rarest(fresh []window.Value) tokenwatch.Bans {
+	var most tokenwatch.Bans
+	for _, v := range fresh {
+		if c, ok := d.classes[v.Hash]; ok {
+			most = max(most, bans(c.asNovelty))
+		}
+	}
+	return most
+}
+
 // attack names the techniques that new values of an axis point to.
 func (d *novelty) attack(a feature.Axis, fresh []window.Value) []string {
-	switch a {
-	case feature.Network, feature.AgentFamily:
+	switch axisGroups[a] {
+	case groupWhere, groupClient:
 		return []string{"T1078"} // valid accounts
-	case feature.ActionClass:
-		var ids []string
-		for _, c := range classes {
-			for _, v := range fresh {
-				if got := d.classes[v.Hash]; got.name == c.name && c.attack != "" {
-					ids = append(ids, c.attack)
-				}
-			}
-		}
-		return ids
-	default:
+	case groupWhat:
 		return []string{"T1526"} // cloud service discovery
 	}
+	var ids []string
+	for _, c := range classes {
+		for _, v := range fresh {
+			if got := d.classes[v.Hash]; got.name == c.name && c.attack != "" {
+				ids = append(ids, c.attack)
+			}
+		}
+	}
+	return ids
 }
 
 // firsts returns where values first occurred, earliest first.
@@ -158,19 +185,23 @@ func firsts(values []window.Value) []tokenwatch.EventRef {
 	return refs
 }
 
-var axisNouns = map[string][2]string{
-	feature.Network.String():     {"network", "networks"},
-	feature.AgentFamily.String(): {"program", "programs"},
-	feature.Route.String():       {"route", "routes"},
-	feature.Action.String():      {"action", "actions"},
-	feature.ActionClass.String(): {"class of action", "classes of action"},
+var axisNouns = [feature.NumAxes][2]string{
+	feature.Network:     {"network", "networks"},
+	feature.Address:     {"address", "addresses"},
+	feature.Country:     {"country", "countries"},
+	feature.AgentFamily: {"program", "programs"},
+	feature.Agent:       {"version of a program", "versions of a program"},
+	feature.Action:      {"action", "actions"},
+	feature.ActionClass: {"class of action", "classes of action"},
+	feature.Area:        {"part of the service", "parts of the service"},
 }
 
 func (d *novelty) Explain(s tokenwatch.Signal, values []string) string {
 	n := s.Observed / 1000
-	noun, are := axisNouns[s.Axis][1], "are"
+	a, _ := feature.AxisByName(s.Axis)
+	noun, are := axisNouns[a][1], "are"
 	if n == 1 {
-		noun, are = axisNouns[s.Axis][0], "is"
+		noun, are = axisNouns[a][0], "is"
 	}
 	shown := strings.Join(values, ", ")
 	if more := int(n) - len(values); more > 0 && len(values) > 0 {
@@ -179,7 +210,7 @@ func (d *novelty) Explain(s tokenwatch.Signal, values []string) string {
 	if s.Learning {
 		return fmt.Sprintf("used %d %s in one hour, where about %s would be expected of a newcomer: %s", n, noun, decimal(s.Expected), shown)
 	}
-	return fmt.Sprintf("used %d %s in one hour that %s not usual for it, where %s would be expected: %s", n, noun, are, decimal(s.Expected), shown)
+	return fmt.Sprintf("used %d %s that day that %s not usual for it, where %s of 100 hours would be expected to bring any: %s", n, noun, are, decimal(s.Expected*100), shown)
 }
 
 // decimal prints thousandths with as many places as matter.

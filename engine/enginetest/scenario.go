@@ -23,7 +23,8 @@ var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // (1h) how long they last; hours=9-17 leaves other hours of the day out. {n} in a
 // value is the number of the event, so that each event has a value of its own.
 // The other fields are columns: token, kind (of the token), actor, actor_kind,
-// ip, asn, cloud, agent, route, action, class, outcome, status, source.
+// ip, asn, country, cloud, agent, user_agent, route, path, action, class, scope,
+// outcome, status, bytes, source.
 //
 // The events come in order of time, and each has a request id.
 func Traffic(lines string) ([]Event, error) {
@@ -125,7 +126,8 @@ var columns = map[string]tokenwatch.Col{
 	"actor_kind": tokenwatch.ColActorKind, "ip": tokenwatch.ColSrcIP, "asn": tokenwatch.ColSrcASN,
 	"cloud": tokenwatch.ColSrcCloud, "agent": tokenwatch.ColAgentFamily, "route": tokenwatch.ColRoute,
 	"action": tokenwatch.ColAction, "class": tokenwatch.ColActionClass, "outcome": tokenwatch.ColOutcome,
-	"status": tokenwatch.ColStatus, "source": tokenwatch.ColSource, "request_id": tokenwatch.ColRequestID,
+	"status": tokenwatch.ColStatus, "path": tokenwatch.ColPath, "bytes": tokenwatch.ColBytesOut, "scope": tokenwatch.ColScope,
+	"user_agent": tokenwatch.ColUserAgent, "country": tokenwatch.ColSrcCountry, "source": tokenwatch.ColSource, "request_id": tokenwatch.ColRequestID,
 }
 
 // Batch makes a sealed batch of events.

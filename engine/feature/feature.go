@@ -11,6 +11,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
@@ -22,31 +23,121 @@ type Axis uint8
 
 const (
 	Network     Axis = iota // where it comes from: autonomous system, or else the address's /16 (IPv6: /32)
+	Address                 // the same, to the address
+	Country                 // country of the address
 	AgentFamily             // with what program
-	Route                   // path template
-	Action                  // operation
+	Agent                   // with what version of it
+	Action                  // operation, or else the path template
 	ActionClass             // read, list, write, delete, admin, credential, export, auth
+	Area                    // part of the service: scope of the action, or else the head of its name
 	NumAxes
 )
 
-var axisNames = [NumAxes]string{"network", "agent_family", "route", "action", "action_class"}
+var axisNames = [NumAxes]string{"network", "address", "country", "agent_family", "user_agent", "action", "action_class", "area"}
 
 // String returns the axis's name.
 func (a Axis) String() string { return axisNames[a] }
 
-var axisColumns = [NumAxes]tokenwatch.Col{
-	AgentFamily: tokenwatch.ColAgentFamily,
-	Route:       tokenwatch.ColRoute,
-	Action:      tokenwatch.ColAction,
-	ActionClass: tokenwatch.ColActionClass,
-}
-
 // Of returns the value of row i of a batch on the axis, "" if it has none.
 func (a Axis) Of(b *tokenwatch.Batch, i int) string {
-	if a == Network {
+	switch a {
+	case Network:
 		return NetworkOf(b, i)
+	case Address:
+		if a := b.Addr(i); a.IsValid() {
+			return a.String()
+		}
+		return ""
+	case Country:
+		return b.Text(tokenwatch.ColSrcCountry, i)
+	case AgentFamily:
+		return b.Text(tokenwatch.ColAgentFamily, i)
+	case Agent:
+		return b.Text(tokenwatch.ColUserAgent, i)
+	case Action:
+		return actionOf(b, i)
+	case ActionClass:
+		return b.Text(tokenwatch.ColActionClass, i)
+	default: // Area
+		if scope := b.Text(tokenwatch.ColScope, i); scope != "" {
+			return scope
+		}
+		return areaOf(actionOf(b, i))
 	}
-	return b.Text(axisColumns[a], i)
+}
+
+func actionOf(b *tokenwatch.Batch, i int) string {
+	if action := b.Text(tokenwatch.ColAction, i); action != "" {
+		return action
+	}
+	return b.Text(tokenwatch.ColRoute, i)
+}
+
+// areaOf is the head of an action's name: s3 of s3:GetObject, /v1/users of
+// "GET /v1/users/{id}/roles".
+func areaOf(action string) string {
+	if at := strings.IndexByte(action, '/'); at >= 0 {
+		path := action[at:]
+		for n, i := 0, 0; i < len(path); i++ {
+			switch {
+			case path[i] == '{':
+				return strings.TrimSuffix(path[:i], "/")
+			case path[i] == '/':
+				if n++; n > 2 {
+					return path[:i]
+				}
+			}
+		}
+		return path
+	}
+	if service, _, ok := strings.Cut(action, ":"); ok {
+		return service
+	}
+	return ""
+}
+
+// Fault is the kind of answer an event got.
+type Fault uint8
+
+const (
+	Fine        Fault = iota
+	Unknown           // 401: the credential was not taken
+	Denied            // 403, or denied by the source's word
+	NotFound          // 404
+	Throttled         // 429
+	Refused           // other 4xx, or failed by the source's word
+	Unavailable       // 5xx
+	NumFaults
+)
+
+var faultNames = [NumFaults]string{"fine", "unauthenticated", "denied", "not_found", "throttled", "refused", "unavailable"}
+
+// String returns the fault's name.
+func (f Fault) String() string { return faultNames[f] }
+
+func faultOf(status int64, outcome string) Fault {
+	switch {
+	case status == 401:
+		return Unknown
+	case status == 403:
+		return Denied
+	case status == 404 || status == 410:
+		return NotFound
+	case status == 429:
+		return Throttled
+	case status >= 500 && status < 600:
+		return Unavailable
+	case status >= 400:
+		return Refused
+	case status > 0:
+		return Fine
+	case outcome == "denied":
+		return Denied
+	case outcome == "failure":
+		return Refused
+	default:
+		return Fine
+	}
 }
 
 // NoHour marks a row that lies outside the detection windows.
@@ -55,18 +146,20 @@ const NoHour = -1
 // Rows is a batch as the engine's shards read it. All slices have one element
 // per row; a 0 on an axis means that the row has no value there.
 type Rows struct {
-	Batch  *tokenwatch.Batch
-	Offset tokenwatch.Offset
-	Hours  []int32 // hours since 1970; NoHour: late, future, duplicate, or before 1970
-	Millis []int64 // event time, UTC milliseconds since 1970
-	Axes   [NumAxes][]uint64
-	Kinds  []uint64 // of network: hash of src_cloud
-	Tokens []uint64 // hash of token
-	Actors []uint64 // hash of actor
-	Lead   []tokenwatch.EntityKind
-	Failed []bool // outcome is failure or denied
-	ties   []uint32
-	hash   vec.Hash
+	Batch   *tokenwatch.Batch
+	Offset  tokenwatch.Offset
+	Hours   []int32 // hours since 1970; NoHour: late, future, duplicate, or before 1970
+	Millis  []int64 // event time, UTC milliseconds since 1970
+	Axes    [NumAxes][]uint64
+	Kinds   []uint64 // of network: hash of src_cloud
+	Tokens  []uint64 // hash of token
+	Actors  []uint64 // hash of actor
+	Lead    []tokenwatch.EntityKind
+	Faults  []Fault
+	Bytes   []int64  // of the answer
+	Objects []uint64 // hash of what it was done to; 0: nothing in particular
+	Numbers []int64  // its number, where it goes by one; -1 otherwise
+	hash    vec.Hash
 }
 
 // NoLead marks a row that is about no entity.
@@ -85,28 +178,104 @@ func Extract(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash) *Rows
 	r := &Rows{
 		Batch: b, Offset: offset, hash: hash,
 		Hours: make([]int32, n), Millis: make([]int64, n),
-		Lead: make([]tokenwatch.EntityKind, n), Failed: make([]bool, n),
+		Lead: make([]tokenwatch.EntityKind, n), Faults: make([]Fault, n),
+		Bytes: make([]int64, n), Objects: make([]uint64, n), Numbers: make([]int64, n),
 	}
 	r.times()
 	r.leads()
-	for a := range NumAxes {
-		if a == Network {
-			r.Axes[a] = r.networks()
-		} else {
-			r.Axes[a] = r.gather(axisColumns[a])
-		}
-	}
+	r.Axes[Network], r.Axes[Address] = r.networks()
+	r.Axes[Country] = r.gather(tokenwatch.ColSrcCountry)
+	r.Axes[AgentFamily] = r.gather(tokenwatch.ColAgentFamily)
+	r.Axes[Agent] = r.gather(tokenwatch.ColUserAgent)
+	r.Axes[Action] = r.gather(tokenwatch.ColAction)
+	r.fill(Action, r.gather(tokenwatch.ColRoute))
+	r.Axes[ActionClass] = r.gather(tokenwatch.ColActionClass)
+	r.Axes[Area] = r.gather(tokenwatch.ColScope)
+	r.fill(Area, r.areas(tokenwatch.ColAction))
+	r.fill(Area, r.areas(tokenwatch.ColRoute))
 	r.Kinds = r.gather(tokenwatch.ColSrcCloud)
 	r.Tokens = r.gather(tokenwatch.ColToken)
 	r.Actors = r.gather(tokenwatch.ColActor)
-	r.ties = r.tie()
 	for i := range n {
-		switch b.Text(tokenwatch.ColOutcome, i) {
-		case "failure", "denied":
-			r.Failed[i] = true
+		r.Faults[i] = faultOf(b.Int(tokenwatch.ColStatus, i), b.Text(tokenwatch.ColOutcome, i))
+		r.Bytes[i] = max(0, b.Int(tokenwatch.ColBytesOut, i))
+	}
+	r.objects()
+	return r
+}
+
+// fill gives rows without a value on an axis another one.
+func (r *Rows) fill(a Axis, other []uint64) {
+	for i, h := range r.Axes[a] {
+		if h == 0 {
+			r.Axes[a][i] = other[i]
 		}
 	}
-	return r
+}
+
+// areas gives each row the hash of the head of a column that holds an action or a
+// path.
+func (r *Rows) areas(c tokenwatch.Col) []uint64 {
+	return r.gatherAs(c, areaOf)
+}
+
+// objects finds what each row's action was done to: its resource, or else the path
+// it asked for where that path has an id in it.
+func (r *Rows) objects() {
+	seed := r.hash.Uint64(1)
+	resources := r.gather(tokenwatch.ColResource)
+	route := r.Batch.Column(tokenwatch.ColRoute)
+	var variable []bool
+	if route.Codes != nil {
+		variable = make([]bool, route.Dict.Len())
+		for i := range variable {
+			variable[i] = strings.IndexByte(route.Dict.At(i), '{') >= 0
+		}
+	}
+	for i := range r.Objects {
+		r.Numbers[i] = -1
+		if resources[i] != 0 {
+			r.Objects[i] = resources[i]
+			continue
+		}
+		if variable == nil || !variable[route.Codes[i]] {
+			continue
+		}
+		path := r.Batch.Text(tokenwatch.ColPath, i)
+		if end := strings.IndexByte(path, '?'); end >= 0 {
+			path = path[:end]
+		}
+		r.Objects[i] = max(1, xxh3.HashStringSeed(path, seed))
+		r.Numbers[i] = numberIn(path)
+	}
+}
+
+// numberIn returns the last segment of a path that is a number, -1 if none is.
+func numberIn(path string) int64 {
+	for end := len(path); end > 0; {
+		start := strings.LastIndexByte(path[:end], '/')
+		segment := path[start+1 : end]
+		if n, ok := number(segment); ok {
+			return n
+		}
+		end = max(start, 0)
+	}
+	return -1
+}
+
+func number(s string) (int64, bool) {
+	if len(s) == 0 || len(s) > 15 {
+		return 0, false
+	}
+	n := int64(0)
+	for i := range len(s) {
+		c := s[i]
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
 }
 
 func (r *Rows) times() {
@@ -149,6 +318,12 @@ func Passing(tokenKind string) bool { return tokenKind == "aws_session" }
 
 // gather gives each row the hash of its value in a text column.
 func (r *Rows) gather(c tokenwatch.Col) []uint64 {
+	return r.gatherAs(c, func(s string) string { return s })
+}
+
+// gatherAs gives each row the hash of what f makes of its value in a text column,
+// 0 where that is "".
+func (r *Rows) gatherAs(c tokenwatch.Col, f func(string) string) []uint64 {
 	v := r.Batch.Column(c)
 	out := make([]uint64, r.Batch.Rows())
 	if v.Codes == nil {
@@ -156,7 +331,9 @@ func (r *Rows) gather(c tokenwatch.Col) []uint64 {
 	}
 	hashes := make([]uint64, v.Dict.Len())
 	for i := 1; i < len(hashes); i++ {
-		hashes[i] = r.hash.String(v.Dict.At(i))
+		if s := f(v.Dict.At(i)); s != "" {
+			hashes[i] = r.hash.String(s)
+		}
 	}
 	for i, c := range v.Codes {
 		out[i] = hashes[c]
@@ -164,16 +341,21 @@ func (r *Rows) gather(c tokenwatch.Col) []uint64 {
 	return out
 }
 
-func (r *Rows) networks() []uint64 {
-	out := make([]uint64, r.Batch.Rows())
+// networks gives each row its network and its address.
+func (r *Rows) networks() (networks, addresses []uint64) {
+	networks, addresses = make([]uint64, r.Batch.Rows()), make([]uint64, r.Batch.Rows())
+	column := r.Batch.Column(tokenwatch.ColSrcIP)
 	var last [4]byte
 	var lastHash uint64
-	for i := range out {
+	for i := range networks {
+		a := r.Batch.Addr(i)
+		if a.IsValid() {
+			addresses[i] = AddrHash(r.hash, [16]byte(column.Addrs[16*i:]))
+		}
 		if asn := r.Batch.Int(tokenwatch.ColSrcASN, i); asn != 0 {
-			out[i] = r.hash.Uint64(uint64(asn))
+			networks[i] = r.hash.Uint64(uint64(asn))
 			continue
 		}
-		a := r.Batch.Addr(i)
 		if !a.IsValid() {
 			continue
 		}
@@ -185,9 +367,9 @@ func (r *Rows) networks() []uint64 {
 				lastHash = r.hash.Uint64(1<<41 | uint64(binary.BigEndian.Uint32(key[:])))
 			}
 		}
-		out[i] = lastHash
+		networks[i] = lastHash
 	}
-	return out
+	return networks, addresses
 }
 
 func prefixKey(a netip.Addr) (key [4]byte) {
@@ -218,7 +400,7 @@ func NetworkOf(b *tokenwatch.Batch, i int) string {
 
 // Ref points at row i of the batch.
 func (r *Rows) Ref(i int) tokenwatch.EventRef {
-	return tokenwatch.EventRef{Millis: r.Millis[i], Tie: r.ties[i], Row: uint32(i), Offset: r.Offset}
+	return tokenwatch.EventRef{Millis: r.Millis[i], Tie: r.tie(i), Row: uint32(i), Offset: r.Offset}
 }
 
 // tieColumns are, besides time, address and status, what a finding would show of
@@ -227,37 +409,23 @@ func (r *Rows) Ref(i int) tokenwatch.EventRef {
 var tieColumns = [...]tokenwatch.Col{
 	tokenwatch.ColSource, tokenwatch.ColToken, tokenwatch.ColActor, tokenwatch.ColAction,
 	tokenwatch.ColResource, tokenwatch.ColOutcome, tokenwatch.ColError, tokenwatch.ColUserAgent,
+	tokenwatch.ColRequestID, tokenwatch.ColPath,
 }
 
-// tie digests what tells rows of the same millisecond from each other.
-func (r *Rows) tie() []uint32 {
+// tie digests what tells row i from others of the same millisecond. Few rows are
+// referred to, so it is worked out when it is asked for.
+func (r *Rows) tie(i int) uint32 {
 	b := r.Batch
 	seed := r.hash.Uint64(0) // nobody can choose content that ties
-	sums := make([]uint64, b.Rows())
-	for i := range sums {
-		sums[i] = mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
-	}
+	sum := mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
 	for _, c := range tieColumns {
-		for i, h := range r.gather(c) {
-			sums[i] = mix(sums[i], h)
-		}
+		sum = mix(sum, xxh3.HashStringSeed(b.Text(c, i), seed))
 	}
-	for _, c := range [...]tokenwatch.Col{tokenwatch.ColRequestID, tokenwatch.ColPath} {
-		for i := range sums { // also where the column has no value in this batch
-			sums[i] = mix(sums[i], xxh3.HashStringSeed(b.Text(c, i), seed))
-		}
+	if a := b.Addr(i); a.IsValid() {
+		key := a.As16()
+		sum = mix(sum, xxh3.HashSeed(key[:], seed))
 	}
-	for i := range sums {
-		if a := b.Addr(i); a.IsValid() {
-			key := a.As16()
-			sums[i] = mix(sums[i], xxh3.HashSeed(key[:], seed))
-		}
-	}
-	ties := make([]uint32, len(sums))
-	for i, s := range sums {
-		ties[i] = uint32(s >> 32)
-	}
-	return ties
+	return uint32(sum >> 32)
 }
 
 // mix takes another value into a digest: the 128-bit product folded, as in wyhash,

@@ -62,19 +62,26 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 	}
 	strongest := &in.Hours[0]
 	for i := range in.Hours {
-		h := &in.Hours[i]
-		if h.Sum > strongest.Sum {
+		if h := &in.Hours[i]; h.Rate < strongest.Rate {
 			strongest = h
 		}
+	}
+	var hours []*Hour
+	for i := range in.Hours {
+		h := &in.Hours[i]
+		if h.Rate > strongest.Rate+faint {
+			continue
+		}
+		hours = append(hours, h)
 		f.Learning = f.Learning || h.Learning
 		f.Evidence = append(f.Evidence, h.Events...)
 		f.Reasons = append(f.Reasons, h.Reasons...)
 	}
 	f.Reasons = strongestReasons(f.Reasons)
 	f.Evidence = earliest(f.Evidence)
-	f.Score = Score(strongest.Sum)
+	f.Score = Score(strongest.Rate)
 	f.Severity = tokenwatch.SeverityOf(f.Score)
-	f.Window = tokenwatch.Window{Start: HourStart(in.Hours[0].Hour), End: HourStart(in.Hours[len(in.Hours)-1].Hour + 1)}
+	f.Window = tokenwatch.Window{Start: HourStart(hours[0].Hour), End: HourStart(hours[len(hours)-1].Hour + 1)}
 	f.Time = raisedBy
 	if f.Settled {
 		f.Time = f.Evidence[0].Time
@@ -98,14 +105,21 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 	return f
 }
 
+// faint is how much less telling than the strongest one an hour may be to be part
+// of what is told: beyond, it is most likely another matter.
+const faint tokenwatch.Bans = 1000
+
 // summary is the one sentence an analyst reads first.
 func summary(e tokenwatch.Entity, h *Hour) string {
 	var clauses []string
 	for _, r := range h.Reasons[:min(3, len(h.Reasons))] {
 		clauses = append(clauses, r.Text)
 	}
-	return fmt.Sprintf("This %s %s; by the model that would come once in %s of its hours.",
-		e.Kind, strings.Join(clauses, "; and "), odds(h.Sum))
+	often := "more than once a week"
+	if h.Rate < 0 {
+		often = "once in " + odds(-h.Rate) + " weeks"
+	}
+	return fmt.Sprintf("This %s %s; so odd an hour is expected of an honest one %s.", e.Kind, strings.Join(clauses, "; and "), often)
 }
 
 // odds prints 10^(sum/1000) with one significant digit.

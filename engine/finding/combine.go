@@ -5,12 +5,12 @@ import (
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
-	"github.com/tokenwatch/tokenwatch/engine/feature"
 )
 
 // Combined is what the signals of one entity's hour come to.
 type Combined struct {
 	Sum     tokenwatch.Bans
+	Rate    tokenwatch.Bans     // log₁₀ of the false findings expected per entity and week at that sum
 	Signals []tokenwatch.Signal // those that count, strongest first
 }
 
@@ -19,24 +19,24 @@ type Combined struct {
 //	S = Σ max(0, s − 1)
 //
 // over the detectors and axes: below one ban is what happens to everybody, and
-// taking it off each term pays for looking in several respects. Of route and
-// action, which mostly say the same, only the stronger one counts.
+// taking it off each term pays for looking in several respects. Of signals of one
+// group, which mostly say the same, only the strongest counts.
 func Combine(signals []tokenwatch.Signal) Combined {
 	signals = slices.Clone(signals)
 	slices.SortFunc(signals, func(a, b tokenwatch.Signal) int {
 		return cmp.Or(-cmp.Compare(a.Surprise, b.Surprise), cmp.Compare(a.Detector, b.Detector), cmp.Compare(a.Axis, b.Axis))
 	})
 	var c Combined
-	what := false
+	var groups []string
 	for _, s := range signals {
 		if s.Surprise < tokenwatch.Surprising {
 			break
 		}
-		if s.Axis == feature.Route.String() || s.Axis == feature.Action.String() {
-			if what {
+		if s.Group != "" {
+			if slices.Contains(groups, s.Group) {
 				continue
 			}
-			what = true
+			groups = append(groups, s.Group)
 		}
 		c.Sum += s.Surprise - tokenwatch.Surprising
 		c.Signals = append(c.Signals, s)
@@ -44,15 +44,14 @@ func Combine(signals []tokenwatch.Signal) Combined {
 	return c
 }
 
-// Score maps a combined surprise to 0–100:
+// Score maps an expected rate of false findings q per entity and week, given as
+// its decimal logarithm, to
 //
-//	q = 168 · 10^−S     false findings expected per entity and week of 168 hours
 //	score = 30 − 20·log10 q, cut to 0…100
 //
-// so that 56 is one false finding in 20 entity-weeks and 70 one in 100, if the
-// detectors' models hold: the rate is nominal, not calibrated on traffic.
-func Score(sum tokenwatch.Bans) int {
-	// 30 − 20·log10(168) = −14.506; all in thousandths, rounded half up.
-	milli := 20*int(sum) - 14506
+// so that 56 is one false finding in 20 entity-weeks and 70 one in 100. What rate
+// goes with a combined surprise is learned, see baseline.Tail.
+func Score(rate tokenwatch.Bans) int {
+	milli := 30_000 - 20*int(rate)
 	return max(0, min(100, (milli+500)/1000))
 }

@@ -20,10 +20,12 @@ type Explainer func(s tokenwatch.Signal, values []string) string
 // Describe makes an incident's hour of what was combined, with its events read
 // from the log. It fails only if the log cannot be read.
 func Describe(hour int32, c Combined, log Log, explain Explainer) (*Hour, error) {
-	h := &Hour{Hour: hour, Sum: c.Sum}
+	h := &Hour{Hour: hour, Sum: c.Sum, Rate: c.Rate}
 	var refs []tokenwatch.EventRef
 	for i, s := range c.Signals {
-		refs = append(refs, s.Evidence...)
+		if 2*s.Surprise >= c.Signals[0].Surprise {
+			refs = append(refs, s.Evidence...) // weak signals lend weight; they are no evidence
+		}
 		h.Learning = h.Learning || s.Learning
 		values, err := valuesOf(s, log)
 		if err != nil {
@@ -70,7 +72,7 @@ func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 	}
 	var values []value
 	seen := map[string]bool{}
-	for _, ref := range s.Evidence[:min(len(s.Evidence), maxLooked)] {
+	for _, ref := range append(s.Evidence[:min(len(s.Evidence), maxLooked):min(len(s.Evidence), maxLooked)], s.Beside...) {
 		b, err := log.Batch(ref.Offset)
 		if err != nil {
 			return nil, err

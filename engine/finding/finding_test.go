@@ -7,19 +7,19 @@ import (
 )
 
 func TestScoreIsTheFormula(t *testing.T) {
-	// 30 − 20·log10(168·10^−S)
-	for sum, want := range map[tokenwatch.Bans]int{0: 0, 725: 0, 1725: 20, 3527: 56, 4225: 70, 5725: 100, 90_000: 100} {
-		if got := Score(sum); got != want {
-			t.Errorf("Score(%d) = %d, want %d", sum, got, want)
+	// 30 − 20·log10 q
+	for rate, want := range map[tokenwatch.Bans]int{2000: 0, 1500: 0, 0: 30, -699: 44, -1301: 56, -2000: 70, -3500: 100, -90_000: 100} {
+		if got := Score(rate); got != want {
+			t.Errorf("Score(%d) = %d, want %d", rate, got, want)
 		}
 	}
 }
 
-func TestCombineCountsRouteAndActionOnce(t *testing.T) {
+func TestCombineCountsEachGroupOnce(t *testing.T) {
 	c := Combine([]tokenwatch.Signal{
-		{Detector: "novelty", Axis: "route", Surprise: 3000},
-		{Detector: "novelty", Axis: "action", Surprise: 4000},
-		{Detector: "novelty", Axis: "network", Surprise: 2500},
+		{Detector: "novelty", Axis: "area", Group: "what", Surprise: 3000},
+		{Detector: "novelty", Axis: "action", Group: "what", Surprise: 4000},
+		{Detector: "novelty", Axis: "network", Group: "where", Surprise: 2500},
 		{Detector: "novelty", Axis: "agent_family", Surprise: 900},
 	})
 	if c.Sum != 3000+1500 || len(c.Signals) != 2 || c.Signals[0].Axis != "action" {

@@ -30,6 +30,7 @@ type Hour struct {
 	Settled  bool
 	Learning bool
 	Sum      tokenwatch.Bans // combined surprise
+	Rate     tokenwatch.Bans // log₁₀ of the false findings expected per entity and week
 	Reasons  []tokenwatch.Reason
 	Events   []tokenwatch.Event // evidence, earliest first
 	Telling  tokenwatch.Event   // the one event that shows it best

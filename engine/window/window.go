@@ -1,7 +1,7 @@
 // Package window holds what an entity did within one hour of event time.
 //
 // Rows come in, in any order; what a [Window] holds afterwards depends only on
-// which rows they were: everything in it is a count, a set, a least or a
+// which rows they were: everything in it is a count, a sum, a set, a least or a
 // greatest.
 package window
 
@@ -12,12 +12,14 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/feature"
 )
 
-// MaxValues bounds the distinct values a window keeps per axis, and MaxOrigins
-// its origins. Those of the smallest hashes are kept, so that which ones does not
-// depend on the order of arrival; Overflow says that there were more.
+// What a window keeps at most. Of values, origins, visitors and runs those of the
+// smallest hashes are kept, so that which ones does not depend on the order of
+// arrival; Overflow says that there were more.
 const (
-	MaxValues  = 4096
-	MaxOrigins = 64
+	MaxValues   = 4096
+	MaxOrigins  = 64
+	MaxVisitors = 256
+	MaxRuns     = 128
 )
 
 // Window is one entity's hour.
@@ -25,40 +27,75 @@ type Window struct {
 	_        struct{} `cbor:",toarray"` // stored without the names of its fields
 	Hour     int32    // since 1970
 	Events   uint32   // led by the entity
-	Failed   uint32   // of these
-	Minutes  uint64   // bit m: active in minute m
+	Bytes    uint64   // of the answers to these
 	Overflow bool
-	Axes     [feature.NumAxes][]Value
-	Origins  []Origin
 	Passing  bool // some origin's token is a session credential
-	Stored   bool `cbor:"-"` // a snapshot holds it
-	// Grown says that a value or an origin came, or an origin's span grew, since
-	// it was cleared. Detectors look at nothing else of a window, so one that has
-	// not grown need not be judged again.
-	Grown bool `cbor:"-"`
+	Faults   [feature.NumFaults]uint32
+	Axes     [feature.NumAxes][]Value
+	Wrong    []Fault // how the first of each kind of fault looked
+	Slots    []Slot
+	Objects  Distinct
+	Runs     []Run
+	Origins  []Origin
+	Visitors []Visitor // of an address
+	Stored   bool      `cbor:"-"` // a snapshot holds it
+	// Grown says that there is something to judge that was not there when it was
+	// cleared: a value, an origin, a fault, or an eighth more events.
+	Grown  bool   `cbor:"-"`
+	judged uint32 // events when Grown was last set by their number
 }
 
 // Value is one value of an axis, in order of Hash.
 type Value struct {
+	_      struct{} `cbor:",toarray"`
+	Hash   uint64
+	Count  uint32
+	Denied uint32 // of these events
+	First  tokenwatch.EventRef
+}
+
+// Fault is a kind of fault that occurred, in order of Kind.
+type Fault struct {
 	_     struct{} `cbor:",toarray"`
-	Hash  uint64
-	Count uint32
+	Kind  feature.Fault
 	First tokenwatch.EventRef
 }
+
+// Slot is twelve slots of five minutes, those in which something was done: the
+// short ring in which bursts show. Sample is one of its events, whichever comes
+// first by a digest of its time.
+type Slot struct {
+	_      struct{} `cbor:",toarray"`
+	Slot   uint8
+	Events uint32
+	Sample tokenwatch.EventRef
+}
+
+const slotMillis = 5 * 60 * 1000
 
 // Origin is a network from which one credential was used, in order of Network
 // and Token.
 type Origin struct {
-	_           struct{} `cbor:",toarray"`
-	Network     uint64
-	Token       uint64 // 0: none known
-	Kind        uint64 // of network; of the first event
-	Count       uint32
-	Minutes     uint64 // bit m: active in minute m
-	First, Last tokenwatch.EventRef
+	_       struct{} `cbor:",toarray"`
+	Network uint64
+	Token   uint64 // 0: none known
+	Kind    uint64 // of network; of the first event
+	Count   uint32
+	Minutes uint64 // bit m: active in minute m
+	First   tokenwatch.EventRef
+	Last    int64 // event time, UTC milliseconds
 	// AgentLow and AgentHigh are the least and greatest agent family: equal and
 	// not 0, there was only one.
 	AgentLow, AgentHigh uint64
+}
+
+// Visitor is a token that came from an address, in order of Token.
+type Visitor struct {
+	_      struct{} `cbor:",toarray"`
+	Token  uint64
+	Count  uint32
+	Failed uint32 // of these, the credential was not taken
+	First  tokenwatch.EventRef
 }
 
 const minuteMillis = 60 * 1000
@@ -68,35 +105,54 @@ func minuteBit(millis int64) uint64 { return 1 << (millis / minuteMillis % 60) }
 // Add takes in row i as one of the entity's own.
 func (w *Window) Add(r *feature.Rows, i int) {
 	w.Events++
-	if r.Failed[i] {
-		w.Failed++
+	w.Bytes += uint64(r.Bytes[i])
+	if w.Events > w.judged+w.judged/8 {
+		w.judged, w.Grown = w.Events, true
 	}
-	w.Minutes |= minuteBit(r.Millis[i])
+	fault := r.Faults[i]
+	w.Faults[fault]++
+	if fault != feature.Fine {
+		w.addFault(fault, r, i)
+	}
+	denied := fault == feature.Unknown || fault == feature.Denied || fault == feature.NotFound
 	for a := range r.Axes {
 		if h := r.Axes[a][i]; h != 0 {
-			w.addValue(feature.Axis(a), h, r, i)
+			w.addValue(feature.Axis(a), h, denied, r, i)
+		}
+	}
+	w.addSlot(r, i)
+	if h := r.Objects[i]; h != 0 {
+		w.Objects.Add(h)
+		if n := r.Numbers[i]; n >= 0 {
+			w.addRun(r.Axes[feature.Action][i], n)
 		}
 	}
 }
 
-func (w *Window) addValue(a feature.Axis, hash uint64, r *feature.Rows, i int) {
+func (w *Window) addValue(a feature.Axis, hash uint64, denied bool, r *feature.Rows, i int) {
 	values := w.Axes[a]
 	at, ok := findValue(values, hash)
-	if ok {
-		v := &values[at]
-		v.Count++
-		if r.Millis[i] <= v.First.Millis {
-			if ref := r.Ref(i); ref.Before(v.First) {
-				v.First = ref
+	if !ok {
+		w.Grown = true
+		values = slices.Insert(values, at, Value{Hash: hash, First: r.Ref(i)})
+		w.Axes[a] = values
+		if len(values) > MaxValues {
+			w.Overflow = true
+			w.Axes[a] = values[:MaxValues]
+			if at == MaxValues {
+				return
 			}
 		}
-		return
 	}
-	w.Grown = true
-	w.Axes[a] = slices.Insert(values, at, Value{Hash: hash, Count: 1, First: r.Ref(i)})
-	if len(values) == MaxValues {
-		w.Overflow = true
-		w.Axes[a] = w.Axes[a][:MaxValues]
+	v := &values[at]
+	v.Count++
+	if denied {
+		v.Denied++
+	}
+	if r.Millis[i] <= v.First.Millis {
+		if ref := r.Ref(i); ref.Before(v.First) {
+			v.First = ref
+		}
 	}
 }
 
@@ -115,6 +171,51 @@ func findValue(values []Value, hash uint64) (int, bool) {
 	return lo, lo < len(values) && values[lo].Hash == hash
 }
 
+func (w *Window) addFault(kind feature.Fault, r *feature.Rows, i int) {
+	w.Grown = w.Grown || w.Faults[kind] <= 8 || w.Faults[kind]&7 == 0
+	at := 0
+	for at < len(w.Wrong) && w.Wrong[at].Kind < kind {
+		at++
+	}
+	if at == len(w.Wrong) || w.Wrong[at].Kind != kind {
+		w.Wrong = slices.Insert(w.Wrong, at, Fault{Kind: kind, First: r.Ref(i)})
+		return
+	}
+	if f := &w.Wrong[at]; r.Millis[i] <= f.First.Millis {
+		if ref := r.Ref(i); ref.Before(f.First) {
+			f.First = ref
+		}
+	}
+}
+
+func (w *Window) addSlot(r *feature.Rows, i int) {
+	slot := uint8(r.Millis[i] / slotMillis % 12)
+	at := len(w.Slots)
+	for at > 0 && w.Slots[at-1].Slot >= slot {
+		at--
+	}
+	if at == len(w.Slots) || w.Slots[at].Slot != slot {
+		w.Slots = slices.Insert(w.Slots, at, Slot{Slot: slot, Sample: r.Ref(i)})
+	}
+	s := &w.Slots[at]
+	s.Events++
+	if a, b := scatter(r.Millis[i]), scatter(s.Sample.Millis); a < b {
+		s.Sample = r.Ref(i)
+	} else if a == b {
+		if ref := r.Ref(i); ref.Before(s.Sample) {
+			s.Sample = ref
+		}
+	}
+}
+
+// scatter is a one-to-one digest of a time, for samples that are spread over a slot.
+func scatter(millis int64) uint64 {
+	x := uint64(millis)
+	x ^= x >> 31
+	x *= 0x9e3779b97f4a7c15
+	return x ^ x>>29
+}
+
 // AddOrigin notes where row i came from and with which credential; token is 0
 // where that does not matter.
 func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
@@ -129,7 +230,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 		ref := r.Ref(i)
 		w.Origins = slices.Insert(w.Origins, at, Origin{
 			Network: network, Token: token, Kind: r.Kinds[i],
-			First: ref, Last: ref, AgentLow: agent, AgentHigh: agent,
+			First: ref, Last: ref.Millis, AgentLow: agent, AgentHigh: agent,
 		})
 		if len(w.Origins) > MaxOrigins {
 			w.Overflow = true
@@ -140,7 +241,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 		}
 	}
 	o := &w.Origins[at]
-	w.Grown = w.Grown || !ok || len(w.Origins) > 1
+	w.Grown = w.Grown || !ok || len(w.Origins) > 1 && o.Last < r.Millis[i] && o.Count < 32
 	o.Count++
 	o.Minutes |= minuteBit(r.Millis[i])
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)
@@ -149,11 +250,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 			o.First, o.Kind = ref, r.Kinds[i]
 		}
 	}
-	if r.Millis[i] >= o.Last.Millis {
-		if ref := r.Ref(i); o.Last.Before(ref) {
-			o.Last = ref
-		}
-	}
+	o.Last = max(o.Last, r.Millis[i])
 }
 
 // findOrigin searches in order: there are one or two, as a rule.
@@ -167,8 +264,48 @@ func (w *Window) findOrigin(network, token uint64) (int, bool) {
 	return len(w.Origins), false
 }
 
+// AddVisitor notes that row i's token came from the window's address.
+func (w *Window) AddVisitor(r *feature.Rows, i int) {
+	token := r.Tokens[i]
+	at, ok := slices.BinarySearchFunc(w.Visitors, token, func(v Visitor, t uint64) int {
+		switch {
+		case v.Token < t:
+			return -1
+		case v.Token > t:
+			return 1
+		default:
+			return 0
+		}
+	})
+	if !ok {
+		w.Grown = true
+		w.Visitors = slices.Insert(w.Visitors, at, Visitor{Token: token, First: r.Ref(i)})
+		if len(w.Visitors) > MaxVisitors {
+			w.Overflow = true
+			w.Visitors = w.Visitors[:MaxVisitors]
+			if at == MaxVisitors {
+				return
+			}
+		}
+	}
+	v := &w.Visitors[at]
+	v.Count++
+	if r.Faults[i] == feature.Unknown {
+		v.Failed++
+	}
+	if r.Millis[i] <= v.First.Millis {
+		if ref := r.Ref(i); ref.Before(v.First) {
+			v.First = ref
+		}
+	}
+}
+
 // Has tells whether a value occurred in the window.
 func (w *Window) Has(a feature.Axis, hash uint64) bool {
 	_, ok := findValue(w.Axes[a], hash)
 	return ok
 }
+
+// Wanted is how many events were not refused for the service's own failing: those
+// are sent again and again.
+func (w *Window) Wanted() uint32 { return w.Events - w.Faults[feature.Unavailable] }

@@ -65,6 +65,9 @@ func fill(r *feature.Rows) *window.Window {
 	for i := range r.Hours {
 		w.Add(r, i)
 		w.AddOrigin(r, i, r.Tokens[i], false)
+		if r.Tokens[i] != 0 {
+			w.AddVisitor(r, i)
+		}
 	}
 	return w
 }
@@ -79,12 +82,12 @@ func TestAgainstReference(t *testing.T) {
 		w := fill(f)
 		counts := map[string]uint32{}
 		first := map[string]int64{}
-		failed, minutes := uint32(0), uint64(0)
+		failed, slots := uint32(0), map[uint8]uint32{}
 		for _, e := range events {
 			if e.failed {
 				failed++
 			}
-			minutes |= 1 << (e.millis / 60_000 % 60)
+			slots[uint8(e.millis/300_000%12)]++
 			if e.action != "" {
 				if counts[e.action] == 0 || e.millis < first[e.action] {
 					first[e.action] = e.millis
@@ -92,8 +95,13 @@ func TestAgainstReference(t *testing.T) {
 				counts[e.action]++
 			}
 		}
-		if int(w.Events) != len(events) || w.Failed != failed || w.Minutes != minutes || w.Overflow != (networks(events) > window.MaxOrigins) {
-			t.Fatalf("seed %d: %d events, %d failed, minutes %x, overflow %v", seed, w.Events, w.Failed, w.Minutes, w.Overflow)
+		if int(w.Events) != len(events) || w.Faults[feature.Denied] != failed || len(w.Slots) != len(slots) || w.Overflow != (networks(events) > window.MaxOrigins) {
+			t.Fatalf("seed %d: %d events, %d denied, %d slots, overflow %v", seed, w.Events, w.Faults[feature.Denied], len(w.Slots), w.Overflow)
+		}
+		for _, s := range w.Slots {
+			if s.Events != slots[s.Slot] {
+				t.Fatalf("seed %d: %d events in slot %d, want %d", seed, s.Events, s.Slot, slots[s.Slot])
+			}
 		}
 		hash := vec.NewHash([16]byte{})
 		if len(w.Axes[feature.Action]) != len(counts) {
@@ -142,6 +150,15 @@ func strip(w *window.Window) {
 		}
 	}
 	for i := range w.Origins {
-		w.Origins[i].First.Row, w.Origins[i].Last.Row = 0, 0
+		w.Origins[i].First.Row = 0
+	}
+	for i := range w.Visitors {
+		w.Visitors[i].First.Row = 0
+	}
+	for i := range w.Wrong {
+		w.Wrong[i].First.Row = 0
+	}
+	for i := range w.Slots {
+		w.Slots[i].Sample.Row = 0
 	}
 }

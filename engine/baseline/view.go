@@ -1,0 +1,227 @@
+package baseline
+
+import (
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+)
+
+// View is what is usual for an entity as seen from one of its windows: the
+// settled baseline, and the entity's own earlier windows that are still open.
+type View struct {
+	Kind  tokenwatch.EntityKind
+	Usual *Usual
+	Open  []*window.Window // earlier than the window that is judged
+	Peers *Peers           // of the last settled epoch, of its kind; nil where peers are left out
+	Group *Peers           // the same, of its group
+}
+
+// Knows tells whether a value is usual, or was so in an earlier open window.
+func (v *View) Knows(a feature.Axis, hash uint64) bool {
+	return v.Usual.Knows(a, hash) || v.opened(a, hash)
+}
+
+func (v *View) opened(a feature.Axis, hash uint64) bool {
+	for _, w := range v.Open {
+		if w.Has(a, hash) {
+			return true
+		}
+	}
+	return false
+}
+
+// Learning tells that nothing has settled yet for this entity.
+func (v *View) Learning() bool { return v.Usual.Hours == 0 }
+
+// openHours is how many open windows hold something of the entity's own.
+func (v *View) openHours() float64 {
+	n := 0
+	for _, w := range v.Open {
+		if w.Events > 0 {
+			n++
+		}
+	}
+	return float64(n)
+}
+
+// Hours is how many active hours the view rests on.
+func (v *View) Hours() float64 { return float64(v.Usual.Hours)/Unit + v.openHours() }
+
+// ConcurrentHours is in how many of how many hours two networks were in use at once.
+func (v *View) ConcurrentHours() (concurrent, hours float64) {
+	n, all := v.Usual.Concurrent, v.Usual.Origins
+	for _, w := range v.Open {
+		if len(w.Origins) > 0 {
+			all += Unit
+			if Concurrent(w) {
+				n += Unit
+			}
+		}
+	}
+	return float64(n) / Unit, float64(all) / Unit
+}
+
+// peerHours is how many active hours the peers' rates count as.
+const peerHours = 20
+
+// FirstHour is how many values a first hour is expected to show on an axis.
+func (v *View) FirstHour(a feature.Axis) float64 { return v.Peers.firstHour(v.Kind, a) }
+
+// News is the probability that an active hour of the entity brings something new
+// on an axis,
+//
+//	p = (D + a·π)/(L + a) + β·F/((H + 1)(1 + H/10)),  a = 20 hours
+//
+// D of the L active hours since it settled in having done so, and π of its peers'. The second term is
+// for those not yet settled in: by Heaps' law the distinct values V seen in n
+// occasions grow as n^β, so that the next one brings β·V/n; F is what a first hour
+// shows, β 0.4, the lower end of what texts have (Heaps 1978), and the last factor
+// ends it, since what tokens do is soon exhausted.
+func (v *View) News(a feature.Axis) float64 {
+	lived, d := float64(v.Usual.Lived)/Unit, float64(v.Usual.Novel[a])/Unit
+	for i, w := range v.Open {
+		before := View{Usual: v.Usual, Open: v.Open[:i]}
+		if before.Hours() < settledHours {
+			continue
+		}
+		lived++
+		for j := range w.Axes[a] {
+			if !before.Knows(a, w.Axes[a][j].Hash) {
+				d++
+				break
+			}
+		}
+	}
+	p := (d + float64(peerHours*v.Group.news(a, v.Peers.news(a, newsRate)))) / (lived + peerHours)
+	hours := v.Hours()
+	p += float64(heaps*v.FirstHour(a)) / float64((hours+1)*(1+hours/10))
+	return min(p, 0.98)
+}
+
+const heaps = 0.4
+
+// NewsToday is how many values of an axis that the judged window does not hold came
+// up for the first time on a day.
+func (v *View) NewsToday(a feature.Axis, w *window.Window) int {
+	day := w.Hour / 24
+	n := v.Usual.newsOf(a, day)
+	for i := range w.Axes[a] {
+		if at, ok := v.Usual.find(a, w.Axes[a][i].Hash); ok && v.Usual.Seen[a][at].Born == uint16(day) {
+			n--
+		}
+	}
+	for i, o := range v.Open {
+		if o.Hour/24 != day {
+			continue
+		}
+		before := View{Usual: v.Usual, Open: v.Open[:i]}
+		for j := range o.Axes[a] {
+			hash := o.Axes[a][j].Hash
+			if _, ok := v.Usual.find(a, hash); !ok && !before.opened(a, hash) && !w.Has(a, hash) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// More is the probability that one new value of an axis is followed by another
+// within the day, by the entity's own past and its peers'.
+func (v *View) More(a feature.Axis) float64 {
+	const hours = 4
+	extra := float64(v.Usual.Values[a])/Unit - float64(v.Usual.Novel[a])/Unit + float64(hours*v.Peers.more(a))
+	n := float64(v.Usual.Novel[a])/Unit + hours
+	return min(max(extra/(extra+n), 0.35), 0.95)
+}
+
+// ActiveHours is in how many hours of its day up to a given one the entity was active.
+func (v *View) ActiveHours(hour int32) float64 {
+	n := 1
+	if v.Usual.Today.Day == hour/24 {
+		n += int(v.Usual.Today.Hours)
+	}
+	for _, w := range v.Open {
+		if w.Hour/24 == hour/24 && w.Events > 0 {
+			n++
+		}
+	}
+	return float64(n)
+}
+
+// Popular tells whether a value that is new to the entity is usual for its peers.
+func (v *View) Popular(a feature.Axis, hash uint64) bool { return v.Peers.popular(a, hash) }
+
+// Events is the mean number of events of an active hour at this time of the week,
+// and the shape of its negative binomial distribution: the smaller, the wider.
+func (v *View) Events(hour int32) (mean, shape float64) {
+	events, hours := 0.0, 0.0
+	for _, w := range v.Open {
+		if w.Events > 0 {
+			events += float64(w.Wanted())
+			hours++
+		}
+	}
+	if v.Usual.Volume.Hours < 4*Unit {
+		mean := v.Group.meanEvents(v.Peers.meanEvents(20))
+		events += float64(2 * mean)
+		hours += 2
+	}
+	return v.Usual.Volume.expect(hour, events, hours)
+}
+
+// Busy is the probability that the entity is active at this hour of the week, and
+// the days of that kind which it rests on.
+func (v *View) Busy(hour int32) (p, days float64) {
+	times, days := v.Usual.Volume.busy(hour)
+	for _, w := range v.Open {
+		if w.Events > 0 && w.Hour%24 == hour%24 {
+			times++
+		}
+	}
+	rate := 0.0
+	if all := v.Usual.Volume.Days[0]/Unit + v.Usual.Volume.Days[1]/Unit; all > 0 {
+		rate = min(float64(v.Usual.Hours)/Unit/float64(24*float64(all)), 1)
+	}
+	return (times + rate) / (days + 1), days
+}
+
+// Today is what has settled of the day of an hour, with the open windows of that day.
+func (v *View) Today(hour int32) Day {
+	var d Day
+	if v.Usual.Today.Day == hour/24 {
+		d = v.Usual.Today
+		d.Sources.Tokens = append([]Source(nil), d.Sources.Tokens...)
+	}
+	d.Day = hour / 24
+	for _, w := range v.Open {
+		if w.Hour/24 == d.Day {
+			d.add(w)
+		}
+	}
+	return d
+}
+
+// FaultRate is the share of the entity's events that are expected to be answered
+// with a fault, shrunk to its peers'. The day of the given hour is left out.
+func (v *View) FaultRate(f feature.Fault, hour int32) float64 {
+	var n, all float64
+	today := v.Usual.Today.Day == hour/24
+	for g, m := range v.Usual.Faults {
+		x := float64(m) * faultUnit / Unit
+		if today {
+			x = max(0, x-float64(v.Usual.Today.Faults[g]))
+		}
+		all += x
+		if feature.Fault(g) == f {
+			n = x
+		}
+	}
+	for _, w := range v.Open {
+		if w.Hour/24 != hour/24 {
+			n += float64(w.Faults[f])
+			all += float64(w.Events)
+		}
+	}
+	const weight = 200
+	return (n + float64(weight*v.Group.faultRate(f, v.Peers.faultRate(f, faultRates[f])))) / (all + weight)
+}

@@ -1,0 +1,55 @@
+package detect
+
+import (
+	"fmt"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/vec"
+)
+
+// oddHours notices an entity at work at an hour of the week, or in a part of the
+// hour, in which it never is: a person's night, a job outside its schedule.
+//
+// Over D past days of that kind (working days, weekends) the hour and, with less
+// weight, the two hours on either side were active with frequency f; smoothed by
+// one day of the entity's overall rate r of active hours,
+//
+//	p = (f·D + r)/(D + 1)
+//
+// Within active hours the same is asked of slots of five minutes, which tell a job
+// that runs at the full hour from one that somebody runs.
+type oddHours struct{}
+
+func newOddHours(vec.Hash) Detector { return oddHours{} }
+
+func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
+	v := &s.Usual.Usual.Volume
+	if s.Now.Events == 0 || v.Hours < 8*baseline.Unit {
+		return out
+	}
+	p, days := s.Usual.Busy(s.Now.Hour)
+	signal := tokenwatch.Signal{
+		Row: row, Detector: "odd_hours", Axis: "hour", Group: groupWhen, Surprise: bans(p),
+		Observed: 1000, Expected: vec.Milli(float64(p * days)), Evidence: samples(s.Now), Attack: []string{"T1078"},
+	}
+	for _, slot := range s.Now.Slots {
+		at, hours := v.Slot(slot.Slot)
+		if b := bans(at); b > signal.Surprise {
+			signal.Axis, signal.Surprise = "minutes", b
+			signal.Expected = vec.Milli(float64(at * hours))
+			signal.Evidence = []tokenwatch.EventRef{slot.Sample}
+		}
+	}
+	if signal.Surprise < tokenwatch.Surprising {
+		return out
+	}
+	return append(out, signal)
+}
+
+func (oddHours) Explain(s tokenwatch.Signal, _ []string) string {
+	if s.Axis == "minutes" {
+		return fmt.Sprintf("was active in minutes of the hour in which it was active in %s of its past hours", decimal(s.Expected))
+	}
+	return fmt.Sprintf("was active at an hour at which it was active on %s past days", decimal(s.Expected))
+}
