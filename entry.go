@@ -45,6 +45,7 @@ const (
 	ControlEnd  ControlKind = "end"  // no more events will come: every window settles
 
 	ControlTable       ControlKind = "table"       // a table was loaded, see Table
+	ControlLink        ControlKind = "link"        // two tokens belong together, or do not, see Link
 	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict; the engine passes over it
 	ControlSuppression ControlKind = "suppression" // of findings, see Suppression; the engine passes over it
 )

@@ -211,7 +211,7 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 		return e.tenant(entry.Tenant).take(e.extract(entry))
 	}
 	switch entry.Control.Kind {
-	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression, tokenwatch.ControlTable:
+	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression, tokenwatch.ControlTable, tokenwatch.ControlLink:
 		return nil // of readers: they change no finding
 	}
 	for _, name := range e.concerned(entry.Tenant) {

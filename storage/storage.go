@@ -147,6 +147,18 @@ type Outbox interface {
 	PutLetters(ctx context.Context, records ...Record) error
 }
 
+// Tokens is what readers ask of the inventory, as of the engine's cursor. Both
+// methods may be called from many goroutines while the engine works.
+type Tokens interface {
+	// Token returns one token by its id, by one of its names or by its lineage,
+	// or ErrNotFound. Of a display prefix or lineage that several tokens share it
+	// is the one made last.
+	Token(ctx context.Context, tenant, name string) (tokenwatch.TokenRecord, error)
+	// Tokens yields the tokens of a tenant behind an id, in order of id. Ids that
+	// turned out to be another token's are left out.
+	Tokens(ctx context.Context, tenant string, after tokenwatch.TokenID) iter.Seq2[tokenwatch.TokenRecord, error]
+}
+
 // History is the append-only Merkle log of segments, findings and actions.
 type History interface {
 	// Record appends the leaf of an action, synced, before the action takes
