@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/tokenwatch/tokenwatch/api/plain"
 )
 
 // marshaler is proto3 JSON with the names of the protos and every field shown,
@@ -40,7 +41,7 @@ func (m *marshaler) Marshal(v any) ([]byte, error) {
 			return nil, fmt.Errorf("encode an answer: %w", err)
 		}
 	}
-	return escape(b), nil
+	return plain.JSON(b), nil
 }
 
 // unquote writes the 64-bit integers of a message as numbers.
@@ -121,41 +122,4 @@ func (m *marshaler) NewEncoder(w io.Writer) runtime.Encoder {
 		_, err = w.Write(append(b, '\n'))
 		return err
 	})
-}
-
-// escape replaces what should not reach a terminal by \u escapes. Beyond ASCII,
-// JSON has characters only within strings, where an escape means the same.
-func escape(b []byte) []byte {
-	clean := true
-	for i := 0; i < len(b) && clean; {
-		r, n := utf8.DecodeRune(b[i:])
-		clean, i = !steers(r), i+n
-	}
-	if clean {
-		return b
-	}
-	out := make([]byte, 0, len(b)+64)
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
-		if steers(r) {
-			out = fmt.Appendf(out, `\u%04x`, r)
-		} else {
-			out = append(out, b[i:i+n]...)
-		}
-		i += n
-	}
-	return out
-}
-
-// steers tells of the control characters that JSON allows raw, and of those
-// that are invisible or change the direction of text.
-func steers(r rune) bool {
-	switch {
-	case r < 0x7f:
-		return false
-	case r <= 0x9f, r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f:
-		return true
-	default:
-		return r == 0xfeff
-	}
 }

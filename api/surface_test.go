@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/api/plain"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
 	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
 	"github.com/tokenwatch/tokenwatch/storage"
@@ -289,7 +290,7 @@ func TestHostileText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range string(b) {
-		if r < 0x20 || steers(r) {
+		if r < 0x20 || plain.Steers(r) {
 			t.Errorf("%U is not escaped", r)
 		}
 	}
