@@ -56,11 +56,9 @@ func (b *Builder) Append(r *Row) {
 		case KindTime, KindInt:
 			col.v.Ints = append(room(col.v.Ints, b.before), r.num[c])
 		case KindText:
-			var code uint32
-			if w := r.words[c]; w != nil {
-				code = w.codeOf(&col.dict, &col.v.Dict, r.text[c])
-			} else {
-				code = col.dict.code(&col.v.Dict, r.text[c])
+			code := r.codes[c]
+			if code == 0 {
+				code = col.code(r, c)
 			}
 			col.v.Codes = append(room(col.v.Codes, b.before), code)
 		case KindString:
@@ -78,6 +76,33 @@ func (b *Builder) Append(r *Row) {
 	}
 	b.appendAttrs(r.Attrs)
 	b.rows++
+}
+
+// code returns the code of the row's text, and keeps what the row notes of it.
+func (col *columnBuilder) code(r *Row, c Col) uint32 {
+	if w := r.words[c]; w != nil {
+		return w.codeOf(&col.dict, &col.v.Dict, w.text)
+	}
+	code := col.dict.code(&col.v.Dict, r.text[c])
+	if n := r.notes[c]; n != 0 {
+		col.dict.note(code, n)
+	}
+	return code
+}
+
+// Know looks up what the batch to come knows of the text in column c of a row:
+// what was noted of it, 0 if nothing. The row remembers where it is.
+func (b *Builder) Know(r *Row, c Col) Note {
+	if w := r.words[c]; w != nil {
+		return w.Note
+	}
+	col := &b.cols[c]
+	_, code := col.dict.find(&col.v.Dict, r.text[c])
+	if int(code) >= len(col.dict.notes) {
+		return 0
+	}
+	r.codes[c] = code
+	return col.dict.notes[code]
 }
 
 // fill covers the rows up to, not including, to with nulls.

@@ -4,18 +4,24 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+	"unsafe"
 )
 
 // interner gives each distinct string of a column a code, from 1 on. The strings
 // themselves are in the column's dictionary: the table has only part of their
 // hash and their code, so that a probe that misses reads one word.
 type interner struct {
-	slots []uint64  // part of a hash above a code; 0 if free; a power of two of them, at most half in use
-	keys  [2]uint64 // of the hash: whoever writes a log cannot choose texts that collide
-	turn  uint64    // counts dictionaries, for [Word]
+	slots []uint64 // part of a hash above a code, which is 0 if free; a power of two of them, at most half in use
+	keys  hashKeys
+	turn  uint64 // counts dictionaries, for [Word]
 	used  int
 	last  uint32 // code of the value before; runs of one value are common
+	notes []Note // by code
 }
+
+// Note is what sealing found out about a text, 0 if nothing yet. It follows from
+// the text and its column alone, so that it holds for every row that has it.
+type Note uint32
 
 // reset returns an empty interner that keeps the table's memory.
 func (d *interner) reset() interner {
@@ -25,64 +31,91 @@ func (d *interner) reset() interner {
 		}
 		clear(d.slots)
 	}
-	return interner{slots: d.slots, keys: d.keys, turn: d.turn + 1}
+	return interner{slots: d.slots, keys: d.keys, turn: d.turn + 1, notes: d.notes[:0]}
 }
 
 // code returns the code of b in the dictionary values, to which it adds it.
 func (d *interner) code(values *Strings, b []byte) uint32 {
-	if d.last != 0 && string(b) == values.At(int(d.last)) {
-		return d.last
+	slot, c := d.find(values, b)
+	if c != 0 {
+		return c
 	}
 	if values.Offsets == nil {
 		values.Append(nil) // code 0: null
 	}
+	c = uint32(values.Len())
+	values.Append(b)
+	*slot |= uint64(c)
+	d.used++
+	d.last = c
+	return c
+}
+
+// find returns the code of b, or if it has none 0 and a slot with its hash that
+// is free but for it.
+func (d *interner) find(values *Strings, b []byte) (*uint64, uint32) {
+	if d.last != 0 && string(b) == values.At(int(d.last)) {
+		return nil, d.last
+	}
 	if 2*d.used >= len(d.slots) {
 		d.grow()
 	}
-	h := d.hash(b)
+	h := d.keys.hash(b)
 	for i := h; ; i++ {
 		slot := &d.slots[i&uint64(len(d.slots)-1)]
-		switch {
-		case *slot == 0:
-			c := uint32(values.Len())
-			values.Append(b)
-			*slot = h<<32 | uint64(c)
-			d.used++
+		c := uint32(*slot)
+		if c == 0 {
+			*slot = h << 32
+			return slot, 0
+		}
+		if *slot>>32 == h && values.At(int(c)) == string(b) {
 			d.last = c
-			return c
-		case *slot>>32 == h:
-			if c := uint32(*slot); values.At(int(c)) == string(b) {
-				d.last = c
-				return c
-			}
+			return nil, c
 		}
 	}
 }
 
+// note keeps what is known of the text with code c.
+func (d *interner) note(c uint32, n Note) {
+	for len(d.notes) <= int(c) {
+		d.notes = append(d.notes, 0)
+	}
+	d.notes[c] = n
+}
+
 // grow makes the table twice as large.
 func (d *interner) grow() {
-	if d.keys[0] == 0 {
-		d.keys = [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}
-	}
+	d.keys.make()
 	old := d.slots
 	d.slots = make([]uint64, max(16, 2*len(old)))
 	for _, s := range old {
-		if s == 0 {
+		if uint32(s) == 0 {
 			continue
 		}
 		i := s >> 32
-		for d.slots[i&uint64(len(d.slots)-1)] != 0 {
+		for uint32(d.slots[i&uint64(len(d.slots)-1)]) != 0 {
 			i++
 		}
 		d.slots[i&uint64(len(d.slots)-1)] = s
 	}
 }
 
+// hashKeys are the keys of a hash: whoever writes a log cannot choose texts that
+// collide.
+type hashKeys [2]uint64
+
+// make makes the keys, once.
+func (k *hashKeys) make() {
+	if k[0] == 0 {
+		*k = hashKeys{rand.Uint64() | 1, rand.Uint64() | 1}
+	}
+}
+
 // hash returns 32 bits. It reads sixteen bytes at a time, and the last of them
 // together with some that it had.
-func (d *interner) hash(b []byte) uint64 {
+func (k *hashKeys) hash(b []byte) uint64 {
 	n := len(b)
-	x, y := d.keys[0], d.keys[1]
+	x, y := k[0], k[1]
 	switch {
 	case n > 16:
 		for t := b; len(t) > 16; t = t[16:] {
@@ -97,7 +130,7 @@ func (d *interner) hash(b []byte) uint64 {
 	case n > 0:
 		x ^= uint64(b[0])<<16 | uint64(b[n/2])<<8 | uint64(b[n-1])
 	}
-	return fold(fold(x, y)^uint64(n)<<32, d.keys[0]) & 0xffffffff
+	return fold(fold(x, y)^uint64(n)<<32, k[0]) & 0xffffffff
 }
 
 // fold multiplies and takes the halves together.
@@ -114,13 +147,27 @@ type Word struct {
 	dict *interner
 	turn uint64
 	code uint32
+
+	// Note is for whoever seals, as that of a dictionary.
+	Note Note
 }
 
-// NewWord returns a Word of a text, which must not change.
-func NewWord(text string) *Word { return &Word{text: []byte(text)} }
+// NewWord returns a Word of a text.
+func NewWord(text string) *Word {
+	w := MakeWord(text)
+	return &w
+}
+
+// MakeWord is NewWord for what holds the Word itself.
+func MakeWord(text string) Word {
+	return Word{text: unsafe.Slice(unsafe.StringData(text), len(text))}
+}
 
 // Text returns the text; it is not to be changed.
 func (w *Word) Text() []byte { return w.text }
+
+// String returns the text.
+func (w *Word) String() string { return unsafe.String(unsafe.SliceData(w.text), len(w.text)) }
 
 // codeOf is d.code of a text that is w.
 func (w *Word) codeOf(d *interner, values *Strings, b []byte) uint32 {

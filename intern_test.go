@@ -48,13 +48,13 @@ func TestInterner(t *testing.T) {
 // TestHashOfTexts: texts that differ in one byte, or in length, hardly ever share
 // the hash of an interner.
 func TestHashOfTexts(t *testing.T) {
-	var d interner
-	d.grow()
+	var keys hashKeys
+	keys.make()
 	seen := map[uint64]string{}
 	met, n := 0, 0
 	add := func(b []byte) {
 		n++
-		h := d.hash(b)
+		h := keys.hash(b)
 		if other, ok := seen[h]; ok && other != string(b) {
 			met++
 		}

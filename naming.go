@@ -1,57 +1,64 @@
 package tokenwatch
 
-import "hash/maphash"
+import "unsafe"
 
 // namingSet lists namings without repeats, in the order in which they came. A
 // batch may have two for each of its tokens, so that the set costs as much as a
-// column: it is a table of places in the list, and holds no strings of its own.
+// column: it is a table of hashes and places in the list, and holds no strings of
+// its own.
 type namingSet struct {
 	list  []Naming
-	seed  maphash.Seed
-	slots []int32 // one more than a place in list; 0 if free; a power of two of them
+	keys  hashKeys
+	slots []uint64 // a hash above one more than a place in list; 0 if free; a power of two of them
 
 	before int // how long the list was before the reset: it may well be as long again
 }
 
 // reset returns an empty set that keeps the table's memory, not the list's.
 func (s *namingSet) reset() namingSet {
-	clear(s.slots)
-	return namingSet{seed: s.seed, slots: s.slots, before: len(s.list)}
+	if len(s.list) > 0 {
+		clear(s.slots)
+	}
+	return namingSet{keys: s.keys, slots: s.slots, before: len(s.list)}
 }
 
 func (s *namingSet) add(n Naming) {
 	if 2*len(s.list) >= len(s.slots) {
 		s.grow()
 	}
-	slot := s.find(n)
-	if *slot == 0 {
-		if s.list == nil {
-			s.list = make([]Naming, 0, s.before)
+	h := s.hash(&n)
+	for i := h; ; i++ {
+		slot := &s.slots[i&uint64(len(s.slots)-1)]
+		if *slot == 0 {
+			*slot = h<<32 | uint64(len(s.list)+1)
+			break
 		}
-		s.list = append(s.list, n)
-		*slot = int32(len(s.list))
+		if *slot>>32 == h && s.list[uint32(*slot)-1] == n {
+			return
+		}
 	}
+	s.list = append(room(s.list, s.before), n)
 }
 
-// find returns the slot of n, or a free one for it.
-func (s *namingSet) find(n Naming) *int32 {
-	h := maphash.String(s.seed, string(n.Token))*0x9e3779b97f4a7c15 ^ maphash.String(s.seed, n.Alias.Value)
-	for {
-		slot := &s.slots[h&uint64(len(s.slots)-1)]
-		if *slot == 0 || s.list[*slot-1] == n {
-			return slot
-		}
-		h++
-	}
+func (s *namingSet) hash(n *Naming) uint64 {
+	token, alias := string(n.Token), n.Alias.Value
+	h := s.keys.hash(unsafe.Slice(unsafe.StringData(token), len(token)))
+	return (h*31 ^ s.keys.hash(unsafe.Slice(unsafe.StringData(alias), len(alias)))) & 0xffffffff
 }
 
 // grow makes the table twice as large.
 func (s *namingSet) grow() {
-	if s.slots == nil {
-		s.seed = maphash.MakeSeed()
-	}
-	s.slots = make([]int32, max(64, 2*len(s.slots)))
-	for i, n := range s.list {
-		*s.find(n) = int32(i + 1)
+	s.keys.make()
+	old := s.slots
+	s.slots = make([]uint64, max(64, 2*len(old)))
+	for _, slot := range old {
+		if slot == 0 {
+			continue
+		}
+		i := slot >> 32
+		for s.slots[i&uint64(len(s.slots)-1)] != 0 {
+			i++
+		}
+		s.slots[i&uint64(len(s.slots)-1)] = slot
 	}
 }

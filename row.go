@@ -10,7 +10,9 @@ import (
 type Row struct {
 	set   uint64 // bit c: column c has a value
 	text  [NumColumns][]byte
-	words [NumColumns]*Word // what text is known to be, nil where it is not
+	words [NumColumns]*Word  // what text is known to be, nil where it is not
+	codes [NumColumns]uint32 // of text in the dictionary of the batch to come, 0 where it is not known
+	notes [NumColumns]Note   // for that dictionary
 	num   [NumColumns]int64
 	addr  netip.Addr
 	arena []byte
@@ -77,15 +79,22 @@ func (r *Row) SetText(c Col, b []byte) {
 		r.Clear(c)
 		return
 	}
-	r.text[c], r.words[c] = b, nil
+	r.text[c], r.words[c], r.codes[c], r.notes[c] = b, nil, 0, 0
 	r.set |= 1 << c
 }
 
 // SetWord is SetText for a text that comes again and again; it must not be empty.
 func (r *Row) SetWord(c Col, w *Word) {
-	r.text[c], r.words[c] = w.text, w
+	r.text[c], r.words[c], r.codes[c], r.notes[c] = w.text, w, 0, 0
 	r.set |= 1 << c
 }
+
+// Word returns the Word that SetWord gave column c, nil if its text came otherwise.
+func (r *Row) Word(c Col) *Word { return r.words[c] }
+
+// Note says what sealing found out about the text of column c, for rows of the
+// same batch with the same text.
+func (r *Row) Note(c Col, n Note) { r.notes[c] = n }
 
 // SetString is SetText for a constant.
 func (r *Row) SetString(c Col, s string) { r.SetText(c, r.Keep(s)) }

@@ -1,6 +1,10 @@
 package normalize
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"github.com/tokenwatch/tokenwatch"
+)
 
 // memo remembers what was found out of recent texts, in a fixed number of
 // places: a log says the same few hundred over and over. Four texts whose hashes
@@ -17,6 +21,13 @@ type remembered struct {
 	kind  []byte // what sort of text it is, where that matters
 	text  []byte
 	found string
+	again *answer // nil until the text came twice: many come once
+}
+
+// answer is what is set in rows because of a text.
+type answer struct {
+	found         *tokenwatch.Word // nil where it is ""
+	route, action *tokenwatch.Word // where the text is a route: it, and kind before it
 }
 
 // Bounds of what a place may hold.
@@ -27,10 +38,11 @@ const (
 
 func newMemo() memo { return memo{seed: maphash.MakeSeed()} }
 
-// get returns what find says of text, which depends on nothing but it and kind.
-func (m *memo) get(kind, text []byte, find func() string) string {
+// get returns what find says of text, which depends on nothing but it and kind. If
+// the text came before it returns the words for it too.
+func (m *memo) get(kind, text []byte, find func() string) (string, *answer) {
 	if len(text) == 0 || len(text) > longestRemembered || len(kind) > longestKind {
-		return find()
+		return find(), nil
 	}
 	h := maphash.Bytes(m.seed, text)
 	if len(kind) > 0 {
@@ -39,12 +51,38 @@ func (m *memo) get(kind, text []byte, find func() string) string {
 	s := &m.sets[h%uint64(len(m.sets))]
 	for i := range s.places {
 		if p := &s.places[i]; string(p.text) == string(text) && string(p.kind) == string(kind) {
-			return p.found
+			if p.again == nil {
+				p.again = newAnswer(p)
+			}
+			return p.found, p.again
 		}
 	}
 	found := find()
 	p := &s.places[s.turn%uint8(len(s.places))]
 	s.turn++
-	p.text, p.kind, p.found = append(p.text[:0], text...), append(p.kind[:0], kind...), found
-	return found
+	p.text, p.kind, p.found, p.again = append(p.text[:0], text...), append(p.kind[:0], kind...), found, nil
+	return found, nil
+}
+
+func newAnswer(p *remembered) *answer {
+	a := &answer{}
+	if p.found != "" {
+		a.found = tokenwatch.NewWord(p.found)
+	}
+	if len(p.kind) > 0 {
+		a.route = tokenwatch.NewWord(string(p.text))
+		a.action = tokenwatch.NewWord(string(p.kind) + " " + string(p.text))
+	}
+	return a
+}
+
+// set gives a column what get returned; "" leaves it as it is.
+func set(row *tokenwatch.Row, c tokenwatch.Col, found string, again *answer) {
+	switch {
+	case found == "":
+	case again != nil:
+		row.SetWord(c, again.found)
+	default:
+		row.SetString(c, found)
+	}
 }

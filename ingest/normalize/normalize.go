@@ -45,7 +45,8 @@ func (n *Normalizer) Normalize(row *tokenwatch.Row) {
 	n.routeAndAction(row)
 	if !row.Has(tokenwatch.ColAgentFamily) {
 		if ua := row.Text(tokenwatch.ColUserAgent); ua != nil {
-			row.SetString(tokenwatch.ColAgentFamily, n.agents.get(nil, ua, func() string { return AgentFamily(ua) }))
+			family, again := n.agents.get(nil, ua, func() string { return AgentFamily(ua) })
+			set(row, tokenwatch.ColAgentFamily, family, again)
 		}
 	}
 	outcome(row)
@@ -56,39 +57,51 @@ func (n *Normalizer) Normalize(row *tokenwatch.Row) {
 
 // routeAndAction fills route, action and action_class.
 func (n *Normalizer) routeAndAction(row *tokenwatch.Row) {
-	provided := row.Has(tokenwatch.ColAction)
-	method := row.Text(tokenwatch.ColMethod)
-	if path := row.Text(tokenwatch.ColPath); path != nil && !row.Has(tokenwatch.ColRoute) {
-		row.SetText(tokenwatch.ColRoute, row.Build(func(b []byte) []byte { return AppendRoute(b, path) }))
-	}
-	route := row.Text(tokenwatch.ColRoute)
-	if !provided && method != nil && route != nil {
-		row.SetText(tokenwatch.ColAction, row.Build(func(b []byte) []byte {
-			b = append(append(b, method...), ' ')
-			return append(b, route...)
-		}))
-	}
-	if given := row.Text(tokenwatch.ColActionClass); given != nil {
-		if class := classWord(given); class != "" {
-			row.SetString(tokenwatch.ColActionClass, class)
-			return
+	provided, routed := row.Has(tokenwatch.ColAction), row.Has(tokenwatch.ColRoute)
+	method, route := row.Text(tokenwatch.ColMethod), row.Text(tokenwatch.ColRoute)
+	if path := row.Text(tokenwatch.ColPath); path != nil && !routed {
+		route = row.Build(func(b []byte) []byte { return AppendRoute(b, path) })
+		if len(route) == 0 {
+			route = nil
 		}
-		row.Clear(tokenwatch.ColActionClass) // not of our words: derived instead
 	}
-	class := ""
+	class, again := "", (*answer)(nil)
 	switch {
 	case method != nil && !(provided && route == nil):
-		class = n.classes.get(method, route, func() string {
+		class, again = n.classes.get(method, route, func() string {
 			n.lower = appendLower(n.lower[:0], route)
 			return requestClass(method, n.lower)
 		})
 	case provided:
 		action := row.Text(tokenwatch.ColAction)
-		class = n.classes.get(nil, action, func() string { return n.operationClass(action) })
+		class, again = n.classes.get(nil, action, func() string { return n.operationClass(action) })
 	}
-	if class != "" {
-		row.SetString(tokenwatch.ColActionClass, class)
+	known := again != nil && again.route != nil
+	if route != nil && !routed {
+		if known {
+			row.SetWord(tokenwatch.ColRoute, again.route)
+		} else {
+			row.SetText(tokenwatch.ColRoute, route)
+		}
 	}
+	if !provided && method != nil && route != nil {
+		if known {
+			row.SetWord(tokenwatch.ColAction, again.action)
+		} else {
+			row.SetText(tokenwatch.ColAction, row.Build(func(b []byte) []byte {
+				b = append(append(b, method...), ' ')
+				return append(b, route...)
+			}))
+		}
+	}
+	if given := row.Text(tokenwatch.ColActionClass); given != nil {
+		if own := classWord(given); own != "" {
+			row.SetString(tokenwatch.ColActionClass, own)
+			return
+		}
+		row.Clear(tokenwatch.ColActionClass) // not of our words: derived instead
+	}
+	set(row, tokenwatch.ColActionClass, class, again)
 }
 
 func hasLower(b []byte) bool {

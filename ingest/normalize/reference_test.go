@@ -107,7 +107,11 @@ func TestMemory(t *testing.T) {
 func TestMemo(t *testing.T) {
 	m, asked := newMemo(), 0
 	get := func(kind, text string) string {
-		return m.get([]byte(kind), []byte(text), func() string { asked++; return kind + "/" + text })
+		found, again := m.get([]byte(kind), []byte(text), func() string { asked++; return kind + "/" + text })
+		if again != nil && (string(again.found.Text()) != found || kind != "" && (string(again.route.Text()) != text || string(again.action.Text()) != kind+" "+text)) {
+			t.Fatalf("the words for %q and %q say something else", kind, text)
+		}
+		return found
 	}
 	for range 3 {
 		for _, c := range [][2]string{{"", "x"}, {"a", "x"}, {"b", "x"}, {"a", "y"}} {

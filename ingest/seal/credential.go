@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	gobase64 "encoding/base64"
+	gohex "encoding/hex"
 	"encoding/json"
 	"strings"
 
@@ -182,39 +183,65 @@ func (s *Sealer) FullHashID(sum [sha256.Size]byte) tokenwatch.TokenID {
 
 // entry is what is remembered of a credential or name.
 type entry struct {
+	word  tokenwatch.Word // the id, for the column
+	own   uint64          // batch in which the aliases were last named, as names of the id
+	form  *format         // of a credential, if it tells its kind
 	id    tokenwatch.TokenID
+	hash  string // of a credential: 16 bytes of its SHA-256 in hex, from which aliases follow
+	other *others
+}
+
+// others is what few entries have.
+type others struct {
 	epoch uint64 // batch in which the aliases were last named, as names of owner
 	owner tokenwatch.TokenID
 
-	kind    string             // token kind, if the form tells
-	aliases []tokenwatch.Alias // names that follow from the secret or are the name
+	aliases []tokenwatch.Alias // names besides those of hash
 	issuer  string             // of a JWT
 	scope   string             // of a name: where it is unique
 	subject string             // of a JWT
 	secret  bool               // a name that is a secret: it is masked and not shown
+}
 
-	hashes [2]tokenwatch.Alias // memory of the first aliases of a credential
+var noOthers = &others{}
+
+// kind is the token kind, "" if the form does not tell.
+func (e *entry) kind() string {
+	if e.form == nil {
+		return ""
+	}
+	return e.form.kind
+}
+
+// eachAlias calls f with each name that follows from the secret, or is the name.
+func (e *entry) eachAlias(f func(tokenwatch.Alias)) {
+	if e.hash != "" {
+		f(tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: e.hash[:16]})
+		f(tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: e.hash})
+	}
+	for _, a := range e.other.aliases {
+		f(a)
+	}
+}
+
+// newEntry makes an entry of an id.
+func newEntry(id tokenwatch.TokenID, other *others) *entry {
+	return &entry{word: tokenwatch.MakeWord(string(id)), id: id, other: other}
 }
 
 // newCredential makes the entry of a secret that was not remembered.
 func (s *Sealer) newCredential(secret []byte) *entry {
 	sum := sha256.Sum256(secret)
-	e := &entry{}
 	// Entries are many and used once in a while: what is of use together lies together.
-	e.hashes = [2]tokenwatch.Alias(hashAliases(sum[:]))
 	id := s.FullHashID(sum)
-	text := string(id) + e.hashes[1].Value
-	e.id = tokenwatch.TokenID(text[:len(id)])
-	for i := range e.hashes {
-		e.hashes[i].Value = text[len(id):][:len(e.hashes[i].Value)]
-	}
-	e.aliases = e.hashes[:]
-	if f := formatOf(secret); f != nil {
-		e.kind = f.kind
-	}
-	if e.kind != "jwt" {
+	text := string(id) + gohex.EncodeToString(sum[:16])
+	e := newEntry(tokenwatch.TokenID(text[:len(id)]), noOthers)
+	e.hash = text[len(id):]
+	e.form = formatOf(secret)
+	if e.kind() != "jwt" {
 		return e
 	}
+	e.other = &others{}
 	part := bytes.SplitN(secret, []byte("."), 3)
 	var claims struct{ Jti, Iss, Sub any }
 	payload, err := gobase64.RawURLEncoding.DecodeString(string(part[1]))
@@ -227,9 +254,9 @@ func (s *Sealer) newCredential(secret []byte) *entry {
 		}
 		return ""
 	}
-	e.issuer, e.subject = claim(claims.Iss), claim(claims.Sub)
+	e.other.issuer, e.other.subject = claim(claims.Iss), claim(claims.Sub)
 	if jti := claim(claims.Jti); jti != "" {
-		e.aliases = append(e.aliases, tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: jti})
+		e.other.aliases = append(e.other.aliases, tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: jti})
 	}
 	return e
 }

@@ -5,10 +5,17 @@ import "github.com/tokenwatch/tokenwatch"
 // subject returns the id of the token that a fact is about: that of its secret,
 // else of its strongest name.
 func (s *Sealer) subject(secret int, names []tokenwatch.Name) tokenwatch.TokenID {
-	if secret > 0 && secret <= len(s.given) && s.given[secret-1] != "" {
-		return s.given[secret-1]
+	e := (*entry)(nil)
+	if secret > 0 && secret <= len(s.given) {
+		e = s.given[secret-1]
 	}
-	return s.strongest(names)
+	if e == nil {
+		e = s.strongest(names)
+	}
+	if e == nil {
+		return ""
+	}
+	return e.id
 }
 
 // nameFacts notes the names that the row's facts give their tokens.

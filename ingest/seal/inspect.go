@@ -1,7 +1,8 @@
 package seal
 
-// search does steps 3 and 4 for field i.
-func (s *Sealer) search(i int) {
+// search does steps 3 and 4 for field i, and tells whether every field of the
+// same text comes out as this one, with nothing masked.
+func (s *Sealer) search(i int) (clean bool) {
 	f := &s.fields[i]
 	whole := f.named != nil && f.named.admits(f.text, false)
 	remember := f.repeats && !s.plain && s.clean.remembers(f.text)
@@ -10,31 +11,32 @@ func (s *Sealer) search(i int) {
 		hash = s.clean.hash(f.text, f.free)
 		if has, ok := s.clean.get(f.text, hash); ok && !whole {
 			f.has = has
-			return
+			return true
 		}
 	}
 	f.has = s.survey(f.text)
 	s.views[0].b = f.text
 	if whole {
 		if s.found(i, &s.views[0], 0, len(f.text)) {
-			return
+			return false
 		}
 	}
 	looks := f.free
 	if f.has&isHexID != 0 && f.has&hasDeep == 0 && !looks {
-		return // known finds nothing in it
+		return true // known finds nothing in it
 	}
 	if f.has&suspicious != 0 {
 		looks = looks && (f.attr < 0 || f.key || !idName(s.attrKey(i)))
 		n := len(s.spans)
 		s.inspect(i, 0, f.has, looks, true)
 		if len(s.spans) > n {
-			return
+			return false
 		}
 	}
 	if looks == f.free && remember {
 		s.clean.put(f.text, hash, f.has)
 	}
+	return looks == f.free
 }
 
 // survey is look, and decodable where there is something to decode.
@@ -127,8 +129,8 @@ func (s *Sealer) found(i int, v *view, lo, hi int) bool {
 		return false
 	}
 	e := s.ids.credential(s, c.secret)
-	s.mark(i, v, lo, hi, rankKnown, string(e.id))
-	s.needle(c.given, string(e.id))
-	s.needle(c.secret, string(e.id))
+	s.mark(i, v, lo, hi, rankKnown, e.word.String())
+	s.needle(c.given, e.word.String())
+	s.needle(c.secret, e.word.String())
 	return true
 }

@@ -18,29 +18,29 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 		row.AddCredential("token", t) // whoever writes a log names no token of ours
 		row.Clear(tokenwatch.ColToken)
 	}
-	var token tokenwatch.TokenID
+	var token *entry
 	s.given = s.given[:0]
 	for i := range row.Credentials {
 		c := &row.Credentials[i]
-		used := token == "" && !c.Incidental
-		id := s.carrier(row, c, used)
+		used := token == nil && !c.Incidental
+		e := s.carrier(row, c, used)
 		if used {
-			token = id
+			token = e
 		}
-		s.given = append(s.given, id)
+		s.given = append(s.given, e)
 	}
 	for i := range row.Facts {
 		f := &row.Facts[i]
 		s.strongest(f.Subject)
 		s.strongest(f.Previous)
 	}
-	if id := s.strongest(row.Names); token == "" {
-		token = id
+	if e := s.strongest(row.Names); token == nil {
+		token = e
 	}
-	if token == "" {
+	if token == nil {
 		return
 	}
-	row.SetString(tokenwatch.ColToken, string(token))
+	row.SetWord(tokenwatch.ColToken, &token.word)
 	for i := range row.Names {
 		if n := &row.Names[i]; n.Kind == tokenwatch.NameAccessKeyID {
 			s.kind(row, accessKeyKind(n.Value))
@@ -48,25 +48,25 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 	}
 }
 
-// strongest returns the id of the strongest of a token's names, "" if there is
+// strongest returns the entry of the strongest of a token's names, nil if there is
 // none. A name that is a credential after all becomes a needle.
-func (s *Sealer) strongest(names []tokenwatch.Name) (token tokenwatch.TokenID) {
+func (s *Sealer) strongest(names []tokenwatch.Name) (token *entry) {
 	strength := len(tokenwatch.NameKinds)
 	for i := range names {
 		n := &names[i]
 		e := s.ids.name(s, n)
-		if e.secret {
+		if e.other.secret {
 			s.needles.add(n.Value, string(e.id))
 		}
 		k := slices.Index(tokenwatch.NameKinds, n.Kind)
 		if k < 0 {
 			k = len(tokenwatch.NameKinds) - 1 // of a kind unknown here: as weak as the weakest
 		}
-		if e.secret && n.Kind != tokenwatch.NamePrefix {
+		if e.other.secret && n.Kind != tokenwatch.NamePrefix {
 			k = -1 // a credential after all
 		}
 		if k < strength {
-			token, strength = e.id, k
+			token, strength = e, k
 		}
 	}
 	return token
@@ -87,7 +87,7 @@ func (s *Sealer) nameAs(names []tokenwatch.Name, text []byte) {
 	for i := range names {
 		n := &names[i]
 		e := s.ids.name(s, n)
-		if e.epoch == s.epoch && string(e.owner) == string(text) || e.secret && string(e.id) != string(text) {
+		if s.isNamed(e, string(text)) || e.other.secret && string(e.id) != string(text) {
 			continue
 		}
 		if s.reveals(n) {
@@ -100,47 +100,50 @@ func (s *Sealer) nameAs(names []tokenwatch.Name, text []byte) {
 	}
 }
 
-// carrier takes in a declared credential and returns its id, "" if it has none.
-func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bool) tokenwatch.TokenID {
+// carrier takes in a declared credential and returns its entry, nil if it has none.
+func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bool) *entry {
 	open := s.open(c.Secret.Reveal(), c.Carrier)
 	if open.key != nil {
 		row.AddName(tokenwatch.NameAccessKeyID, "aws", open.key)
 		if len(open.given) > 0 {
 			s.needle(open.given, s.digest(open.given))
 		}
-		return ""
+		return nil
 	}
 	if len(open.secret) == 0 {
-		return ""
+		return nil
 	}
 	e := s.ids.credential(s, open.secret)
-	s.needle(open.secret, string(e.id))
+	s.needle(open.secret, e.word.String())
 	if !bytes.Equal(open.given, open.secret) {
-		s.needle(open.given, string(e.id))
+		s.needle(open.given, e.word.String())
 	}
-	s.nameAll(e, e.id)
+	s.nameOwn(e)
 	if !first {
-		return e.id
+		return e
 	}
 	switch {
-	case e.kind != "":
-		s.kind(row, e.kind)
+	case e.form != nil:
+		s.kind(row, e.form.kind)
 	case open.scheme != "":
 		s.kind(row, open.scheme)
 	default:
 		s.kind(row, "api_key")
 	}
-	if !row.Has(tokenwatch.ColIssuer) && e.issuer != "" {
-		row.SetString(tokenwatch.ColIssuer, e.issuer)
+	if e.other == noOthers && len(open.user) == 0 {
+		return e
+	}
+	if !row.Has(tokenwatch.ColIssuer) && e.other.issuer != "" {
+		row.SetString(tokenwatch.ColIssuer, e.other.issuer)
 	}
 	if !row.Has(tokenwatch.ColActor) {
 		if len(open.user) > 0 {
 			row.SetText(tokenwatch.ColActor, open.user)
-		} else if e.subject != "" {
-			row.SetString(tokenwatch.ColActor, e.subject)
+		} else if e.other.subject != "" {
+			row.SetString(tokenwatch.ColActor, e.other.subject)
 		}
 	}
-	return e.id
+	return e
 }
 
 func (s *Sealer) kind(row *tokenwatch.Row, kind string) {
@@ -158,13 +161,36 @@ func accessKeyKind(id []byte) string {
 
 // nameAll notes the aliases of an entry as names of token, once a batch.
 func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
-	if e.epoch == s.epoch && e.owner == token {
+	switch {
+	case token == e.id:
+		s.nameOwn(e)
 		return
+	case s.isNamed(e, string(token)):
+		return
+	case e.other == noOthers:
+		e.other = &others{}
 	}
-	e.epoch, e.owner = s.epoch, token
-	for _, a := range e.aliases {
-		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a, Issuer: e.scope})
+	e.other.epoch, e.other.owner = s.epoch, token
+	s.addNames(e, token)
+}
+
+// nameOwn is nameAll of an entry as its own token.
+func (s *Sealer) nameOwn(e *entry) {
+	if e.own != s.epoch {
+		e.own = s.epoch
+		s.addNames(e, e.id)
 	}
+}
+
+func (s *Sealer) addNames(e *entry, token tokenwatch.TokenID) {
+	e.eachAlias(func(a tokenwatch.Alias) {
+		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a, Issuer: e.other.scope})
+	})
+}
+
+// isNamed tells whether the batch has the aliases of an entry as names of token.
+func (s *Sealer) isNamed(e *entry, token string) bool {
+	return e.own == s.epoch && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token
 }
 
 // reveals tells whether to show a name would show a credential of the record: a
@@ -225,8 +251,8 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 	case tokenwatch.NameFullHash, tokenwatch.NameTruncatedHash:
 		sum := hashBytes(value)
 		if len(sum) == 32 {
-			return &entry{id: s.FullHashID([32]byte(sum)), aliases: append([]tokenwatch.Alias{
-				{Kind: tokenwatch.NameFullHash, Value: gohex.EncodeToString(sum)}}, hashAliases(sum)...)}
+			return newEntry(s.FullHashID([32]byte(sum)), &others{aliases: append([]tokenwatch.Alias{
+				{Kind: tokenwatch.NameFullHash, Value: gohex.EncodeToString(sum)}}, hashAliases(sum)...)})
 		}
 		if len(sum) >= 8 {
 			cut := sum[:8]
@@ -234,21 +260,23 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 				cut = sum[:16]
 			}
 			aliases := hashAliases(cut)
-			return &entry{id: s.nameID(tokenwatch.NameTruncatedHash, "", []byte(gohex.EncodeToString(cut))), aliases: aliases}
+			return newEntry(s.nameID(tokenwatch.NameTruncatedHash, "", []byte(gohex.EncodeToString(cut))), &others{aliases: aliases})
 		}
 	case tokenwatch.NamePrefix:
 		value = shownPart(value)
 		if unique(value) > maxPrefix {
-			return &entry{id: s.nameID(kind, n.Issuer, value), secret: true}
+			return newEntry(s.nameID(kind, n.Issuer, value), &others{secret: true})
 		}
 	default:
 		if formatOf(value) != nil || (kind != tokenwatch.NameJTI && len(value) > 0 && issued(value, 0) == len(value)) {
-			e := *s.newCredential(value)
-			e.secret = true
-			return &e
+			e := s.newCredential(value)
+			other := *e.other
+			other.secret = true
+			e.other = &other
+			return e
 		}
 	}
-	return &entry{id: s.nameID(kind, n.Issuer, value), aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}, scope: n.Issuer}
+	return newEntry(s.nameID(kind, n.Issuer, value), &others{aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}, scope: n.Issuer})
 }
 
 func (s *Sealer) nameID(kind tokenwatch.NameKind, issuer string, value []byte) tokenwatch.TokenID {

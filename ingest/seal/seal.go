@@ -31,7 +31,7 @@ type Sealer struct {
 	rows    int
 	epoch   uint64 // counts batches, so that a name is added to each once
 	names   []tokenwatch.Naming
-	given   []tokenwatch.TokenID // ids of the row's credentials, by place
+	given   []*entry // ids of the row's credentials, by place
 }
 
 // New returns a sealer of a tenant's rows.
@@ -82,8 +82,11 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	}
 	odd := survey(0)
 	for i := range s.fields {
-		s.search(i)
-		odd |= s.fields[i].has & hasOdd
+		f := &s.fields[i]
+		if !f.known && s.search(i) && f.repeats && f.attr < 0 && f.fact == nil {
+			note(row, f.col, f.has)
+		}
+		odd |= f.has & hasOdd
 	}
 	if !s.needles.empty() {
 		s.needles.index()
@@ -138,6 +141,7 @@ type field struct {
 	repeats bool      // the same text may well come again
 	named   *nameRule // the attr's key names a secret
 	has     survey
+	known   bool    // has is, and there is nothing to mask but what a needle finds
 	masked  bool    // as a whole
 	fact    *[]byte // where the text stands if it is a fact's
 }
@@ -168,12 +172,44 @@ var repeating = func() (set uint64) {
 	return set
 }()
 
+// isNoted marks a note that holds a survey: of a text in which there is nothing
+// to mask but what a needle finds.
+const isNoted = 1 << 16
+
+// note notes what the survey of a column's text says, for rows to come.
+func note(row *tokenwatch.Row, c tokenwatch.Col, has survey) {
+	n := tokenwatch.Note(has) | isNoted
+	if w := row.Word(c); w != nil {
+		w.Note = n
+		return
+	}
+	row.Note(c, n)
+}
+
 // collect lists the row's texts, but for columns so short and plain that only a
-// short needle can be in them.
+// short needle can be in them. Texts that the batch has already are not surveyed
+// again.
 func (s *Sealer) collect(row *tokenwatch.Row) {
 	for _, c := range textColumns {
-		if t := row.Text(c); t != nil && (s.plain || !isShort(t)) {
-			s.fields = append(s.fields, column(c, t))
+		t := row.Text(c)
+		if t == nil {
+			continue
+		}
+		f := column(c, t)
+		if f.repeats && !s.plain {
+			if n := s.builder.Know(row, c); n&isNoted != 0 {
+				f.known, f.has = true, survey(n)
+				if n == isNoted && len(t) < minShared {
+					continue
+				}
+				s.fields = append(s.fields, f)
+				continue
+			}
+		}
+		if s.plain || !isShort(t) {
+			s.fields = append(s.fields, f)
+		} else if f.repeats {
+			note(row, c, 0)
 		}
 	}
 	for i, a := range row.Attrs {

@@ -189,9 +189,7 @@ func TestTruncatedHashesMeet(t *testing.T) {
 	for _, n := range []int{16, 20, 32, 40} {
 		id := s.NameID(tokenwatch.NameTruncatedHash, "", hex[:n])
 		met := false
-		for _, a := range e.aliases {
-			met = met || s.NameID(a.Kind, "", a.Value) == id
-		}
+		e.eachAlias(func(a tokenwatch.Alias) { met = met || s.NameID(a.Kind, "", a.Value) == id })
 		if !met {
 			t.Errorf("no alias meets the hash cut to %d digits", n)
 		}
