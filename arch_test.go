@@ -38,6 +38,11 @@ var mayImport = map[string][]string{
 	"engine/sigma":        {"."},
 	"engine/enginetest":   {".", "storage"},
 	"engine":              {".", "storage", "engine/*"},
+	"engine/expr":         {".", "engine/vec"},
+	"query/sql":           {},
+	"query":               {".", "storage", "storage/history", "engine/expr", "query/sql"}, // leaves of the history are a table
+	"query/encode":        {".", "engine/expr", "query"},
+	"query/querytest":     {".", "storage", "engine/expr", "query"},
 	"proto":               {},
 	"proto/tokenwatch/v1": {},
 	"proto/google/api":    {},
