@@ -24,6 +24,11 @@ func (p *auditParser) Parse(record []byte, row *tokenwatch.Row) error {
 	if err := p.read(record, row); err != nil {
 		return err
 	}
+	if inner := p.text(p.t.inner); inner != nil && firstByte(inner) == '{' {
+		if err := p.read(inner, row); err != nil {
+			return err
+		}
+	}
 	return p.complete()
 }
 
@@ -39,8 +44,13 @@ func (p *auditParser) complete() error {
 	}
 	row := p.row
 	if given := row.Text(tokenwatch.ColOutcome); given != nil {
-		if o, ok := p.t.outcomes[string(given)]; ok {
+		switch o, ok := p.t.outcomes[string(given)]; {
+		case ok:
 			row.SetString(tokenwatch.ColOutcome, o)
+		case bytes.EqualFold(given, []byte("true")):
+			row.SetString(tokenwatch.ColOutcome, "success")
+		case bytes.EqualFold(given, []byte("false")):
+			row.SetString(tokenwatch.ColOutcome, "failure")
 		}
 	}
 	m := p.meaning(row.Text(tokenwatch.ColAction))
@@ -54,14 +64,26 @@ func (p *auditParser) complete() error {
 			}
 		}
 	}
-	if !row.Has(tokenwatch.ColOutcome) && !row.Has(tokenwatch.ColError) && !row.Has(tokenwatch.ColStatus) {
-		row.SetString(tokenwatch.ColOutcome, "success")
+	if !row.Has(tokenwatch.ColOutcome) {
+		row.SetString(tokenwatch.ColOutcome, outcomeOf(row))
 	}
 	if p.t.finish != nil {
 		p.t.finish(p)
 	}
 	p.settleFacts(m)
 	return nil
+}
+
+// outcomeOf tells how an event ended that names no outcome: by its status or its
+// error, and that it happened if it has neither.
+func outcomeOf(row *tokenwatch.Row) string {
+	switch status := row.Int(tokenwatch.ColStatus); {
+	case status == 401 || status == 403 || status == 407:
+		return "denied"
+	case status >= 400, status < 100 && row.Has(tokenwatch.ColError):
+		return "failure"
+	}
+	return "success"
 }
 
 // meaning looks an action up.
@@ -95,6 +117,23 @@ func (p *auditParser) join(c tokenwatch.Col, parts ...[]byte) {
 		}
 		return b
 	}))
+}
+
+// line returns the parts that are not empty with sep between them.
+func (p *auditParser) line(sep byte, parts ...[]byte) []byte {
+	begun := false
+	return p.row.Build(func(b []byte) []byte {
+		for _, part := range parts {
+			if len(part) == 0 {
+				continue
+			}
+			if begun {
+				b = append(b, sep)
+			}
+			b, begun = append(b, part...), true
+		}
+		return b
+	})
 }
 
 // set gives a column a constant.

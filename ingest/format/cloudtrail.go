@@ -29,10 +29,19 @@ func sniffCloudTrail(record []byte) int {
 	if firstByte(record) != '{' {
 		return 0
 	}
+	names := []string{`"eventSource"`, `"eventName"`, `"eventTime"`, `"userIdentity"`, `"awsRegion"`, `"eventVersion"`}
 	n := 0
-	for _, name := range []string{`"eventSource"`, `"eventName"`, `"eventTime"`, `"userIdentity"`, `"awsRegion"`, `"eventVersion"`} {
+	for _, name := range names {
 		if bytes.Contains(record, []byte(name)) {
 			n++
+		}
+	}
+	if n == 0 { // some pipelines fold names
+		lower := bytes.ToLower(record)
+		for _, name := range names {
+			if bytes.Contains(lower, bytes.ToLower([]byte(name))) {
+				n++
+			}
 		}
 	}
 	if n < 4 {
@@ -61,6 +70,7 @@ const (
 	ctIssuerARN
 	ctLoginResult
 	ctProvider
+	ctRecipient
 	ctResource                                          // the first of the resources after it, by how well they name the thing
 	ctFact     = ctResource + slot(len(resourceFields)) // the first of the fields of a fact
 	numSlots   = ctFact + slot(len(factFields))
@@ -108,6 +118,7 @@ var cloudTrailRules = func() map[string]rule {
 		"useridentity.type": {op: toSlot, slot: ctKind}, "useridentity.arn": {op: toSlot, slot: ctARN}, "useridentity.accountid": {op: toSlot, slot: ctAccount},
 		"useridentity.principalid": {op: toSlot, slot: ctPrincipal}, "useridentity.username": {op: toSlot, slot: ctUser},
 		"useridentity.invokedby": {op: toSlot, slot: ctInvokedBy}, "useridentity.accesskeyid": {op: toSlot, slot: ctKey},
+		"recipientaccountid":                            {op: toSlot, slot: ctRecipient},
 		"useridentity.identityprovider":                 {op: toSlot, slot: ctProvider},
 		"useridentity.sessioncontext.sessionissuer.arn": {op: toSlot, slot: ctIssuerARN},
 		"responseelements.consolelogin":                 {op: toSlot, slot: ctLoginResult},
@@ -161,7 +172,11 @@ func (p *cloudTrail) complete() error {
 	if v := s[ctReadOnly]; v != nil {
 		row.AddAttr(row.Keep("read_only"), v)
 	}
-	return p.finish()
+	p.settle()
+	if p.untimed && !row.Has(tokenwatch.ColTime) {
+		return reject(tokenwatch.ReasonNoTime, "eventTime holds no time that can be read")
+	}
+	return nil
 }
 
 // identity fills who called: actor, token and session.
@@ -190,7 +205,10 @@ func (p *cloudTrail) identity() {
 			actor = v
 		}
 	}
-	if s[ctKind] != nil {
+	if actor == nil && s[ctRecipient] != nil { // somebody of the account, or AWS for it
+		actor, kind = s[ctRecipient], "account"
+	}
+	if s[ctKind] != nil || kind == "account" {
 		row.SetString(tokenwatch.ColActorKind, kind)
 	}
 	row.SetText(tokenwatch.ColActor, actor)
@@ -208,7 +226,7 @@ func (p *cloudTrail) identity() {
 	for _, a := range []struct {
 		key  string
 		slot slot
-	}{{"principal_id", ctPrincipal}, {"user_name", ctUser}, {"invoked_by", ctInvokedBy}, {"session_issuer", ctIssuerARN}, {"identity_provider", ctProvider}} {
+	}{{"principal_id", ctPrincipal}, {"user_name", ctUser}, {"invoked_by", ctInvokedBy}, {"session_issuer", ctIssuerARN}, {"identity_provider", ctProvider}, {"recipientAccountId", ctRecipient}} {
 		if v := s[a.slot]; v != nil {
 			row.AddAttr(row.Keep(a.key), v)
 		}

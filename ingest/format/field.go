@@ -145,6 +145,9 @@ func (w *walker) ruleOf(f *field) rule {
 		if r, ok := ruleAbove(leaf); ok {
 			return r
 		}
+		if w.wild && w.dropped(f.path) {
+			return rule{op: toNothing}
+		}
 		for _, p := range wrappers {
 			if !w.lenient && bytes.HasPrefix(f.path, []byte(p)) {
 				if r, ok := w.rules[string(f.path[len(p):])]; ok {
@@ -155,6 +158,17 @@ func (w *walker) ruleOf(f *field) rule {
 		return rule{}
 	}
 	return leafRules[string(leaf)]
+}
+
+// dropped tells whether the rules say of an object that what stands in it, and
+// has no rule of its own, is nothing.
+func (w *walker) dropped(path []byte) bool {
+	for i := bytes.LastIndexByte(path, '.'); i > 0; i = bytes.LastIndexByte(path[:i], '.') {
+		if r, ok := w.rules[string(path[:i])+".*"]; ok {
+			return r.op == toNothing
+		}
+	}
+	return false
 }
 
 // ruleAbove returns the rule of a field below a declared carrier: all text in

@@ -167,7 +167,10 @@ enterprise.*                                    = admin
 		p.attr("organization.name", p.text("org"))
 		p.attr("business", p.text("business"))
 		p.attr("group.name", p.text("team"))
-		if row.Has(tokenwatch.ColActor) {
+		if org := p.text("org"); !row.Has(tokenwatch.ColActor) && org != nil { // somebody of the organisation
+			row.SetText(tokenwatch.ColActor, org)
+			p.set(tokenwatch.ColActorKind, "account")
+		} else if row.Has(tokenwatch.ColActor) {
 			kind := "user"
 			if string(p.text("bot")) == "true" || bytes.HasSuffix(row.Text(tokenwatch.ColActor), []byte("[bot]")) {
 				kind = "service"

@@ -68,6 +68,14 @@ func (w *walker) holdFact(r *rule, v []byte) bool {
 		if masked(v) {
 			return false
 		}
+		if isAccessKey(v) { // a name, whatever the product takes it for
+			part := factSubject
+			if r.fact == factPreviousSecret {
+				part = factPrevious
+			}
+			w.parts = append(w.parts, heldPart{part: part, kind: tokenwatch.NameAccessKeyID, issuer: "aws", value: v})
+			return false
+		}
 		w.row.AddIncidental("secret", v)
 		h.value, h.secret = nil, len(w.row.Credentials)
 	}
@@ -131,11 +139,11 @@ func (h *heldPart) into(f *tokenwatch.RowFact, row *tokenwatch.Row) {
 	}
 	switch h.part {
 	case factSubject:
-		if !masked(h.value) {
+		if !masked(h.value) && !named(f.Subject, h) {
 			f.AddName(h.kind, h.issuer, h.value)
 		}
 	case factPrevious:
-		if !masked(h.value) {
+		if !masked(h.value) && !named(f.Previous, h) {
 			f.AddPrevious(h.kind, h.issuer, h.value)
 		}
 	case factSecret:
@@ -177,6 +185,16 @@ func (h *heldPart) into(f *tokenwatch.RowFact, row *tokenwatch.Row) {
 	case factPlace:
 		text(&f.Place)
 	}
+}
+
+// named tells whether the names hold what h says already.
+func named(names []tokenwatch.Name, h *heldPart) bool {
+	for _, n := range names {
+		if n.Kind == h.kind && n.Issuer == h.issuer && bytes.Equal(n.Value, h.value) {
+			return true
+		}
+	}
+	return false
 }
 
 // appendWords appends the words of a list as products write them: "a b",

@@ -251,6 +251,8 @@ func (r *rule) take(row *tokenwatch.Row, value []byte, incidental bool) bool {
 	switch {
 	case masked(value):
 		return false
+	case isAccessKey(value) && r.op == toCredential && incidental:
+		return false // a name, and not the caller's
 	case isAccessKey(value) && (r.op == toName || r.op == toCredential):
 		addAccessKey(row, value)
 		return true

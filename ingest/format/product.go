@@ -23,7 +23,7 @@ import (
 //	published           = time               // a column of the schema; the first of several fields has it
 //	actor.alternateId   = actor attrs.user.email // a column, and an attr: under its ECS name where ECS has one
 //	actor.id            = actor?             // the column if no better field comes; ?? is still weaker
-//	debugData.requestId = drop               // nothing
+//	debugData.requestId = drop               // nothing; debugData.* all in it that has no line
 //	outcome.result      = @result            // kept for the functions below
 //	details.ms          = duration:1e6       // a number of so many nanoseconds
 //	request.url         = url                // scheme, host, path, credentials in it; also query, referer
@@ -53,6 +53,7 @@ type product struct {
 	fields   string
 	actions  string
 	outcomes string
+	inner    string // what is kept under this name is a record itself, as text
 
 	derive func(*auditParser) // fills columns that follow from several fields, before the action is looked up
 	finish func(*auditParser) // runs when all else is done
@@ -90,7 +91,7 @@ func audit(doc string, p *product) Format {
 			t := compiled()
 			a := &auditParser{t: t, memo: make(map[string]*meaning)}
 			a.walker = newWalker(t.rules)
-			a.lenient, a.keeps = true, make([][]byte, len(t.kept))
+			a.lenient, a.wild, a.keeps = true, true, make([][]byte, len(t.kept))
 			return a, nil
 		},
 		Sniff: p.sniff,
@@ -102,8 +103,15 @@ func (p *product) sniff(record []byte) int {
 	if firstByte(record) != '{' {
 		return 0
 	}
+	var lower []byte // made when first needed: some pipelines fold names
 	for _, mark := range p.marks {
-		if !holdsAny(record, mark) {
+		if holdsAny(record, mark) {
+			continue
+		}
+		if lower == nil {
+			lower = bytes.ToLower(record)
+		}
+		if !holdsAny(lower, strings.ToLower(mark)) {
 			return 0
 		}
 	}

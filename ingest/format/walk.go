@@ -17,6 +17,7 @@ import (
 type walker struct {
 	rules   map[string]rule // by folded path
 	mapping *Mapping        // before rules, by path as written
+	wild    bool            // a path of rules may end in .*
 	lenient bool            // drop attrs beyond the limit instead of refusing the record; no wrappers
 
 	record   []byte
