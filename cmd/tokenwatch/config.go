@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/api"
 	"github.com/tokenwatch/tokenwatch/engine"
 	"github.com/tokenwatch/tokenwatch/ingest"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
@@ -75,6 +78,39 @@ type ingestConfig struct {
 
 	Syslog []syslogConfig `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
 	Files  []tailConfig   `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
+
+	Formats map[string]customFormat `yaml:"formats" doc:"formats of one's own by name, looked for first: one of nginx, apache, tomcat, envoy, grok (with patterns), w3c, csv"`
+	custom  []format.Format         `yaml:"-"`
+}
+
+// customFormat describes a format: see format.Custom.
+type customFormat struct {
+	Nginx    string            `yaml:"nginx,omitempty" json:"nginx,omitempty"`
+	Apache   string            `yaml:"apache,omitempty" json:"apache,omitempty"`
+	Tomcat   string            `yaml:"tomcat,omitempty" json:"tomcat,omitempty"`
+	Envoy    string            `yaml:"envoy,omitempty" json:"envoy,omitempty"`
+	Grok     string            `yaml:"grok,omitempty" json:"grok,omitempty"`
+	W3C      string            `yaml:"w3c,omitempty" json:"w3c,omitempty"`
+	CSV      string            `yaml:"csv,omitempty" json:"csv,omitempty"`
+	Patterns map[string]string `yaml:"patterns,omitempty" json:"patterns,omitempty"`
+}
+
+// compile makes the formats of one's own, in the order of their names.
+func (c *ingestConfig) compile() error {
+	if c.custom = nil; len(c.Formats) == 0 {
+		c.Formats = nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Formats)) {
+		d := c.Formats[name]
+		f, err := format.Custom{
+			Name: name, Nginx: d.Nginx, Apache: d.Apache, Tomcat: d.Tomcat, Envoy: d.Envoy, Grok: d.Grok, W3C: d.W3C, CSV: d.CSV, Patterns: d.Patterns,
+		}.Format()
+		if err != nil {
+			return usage("ingest.formats: %w", err)
+		}
+		c.custom = append(c.custom, f)
+	}
+	return nil
 }
 
 type apiConfig struct {
@@ -140,6 +176,9 @@ func (c *config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usage("a certificate and its key go together")
 	}
+	if err := c.Ingest.compile(); err != nil {
+		return err
+	}
 	return c.checkInputs()
 }
 
@@ -163,6 +202,7 @@ func (c *config) engine() engine.Config {
 func (c *config) ingest() ingest.Config {
 	cfg := ingest.Config{MaxRecord: int(c.Ingest.MaxRecord), InFlight: int64(c.Ingest.InFlight)}
 	cfg.Seal.DropAttrs = c.Ingest.DropAttrs
+	cfg.Format.Custom = c.Ingest.custom
 	return cfg
 }
 
@@ -214,6 +254,17 @@ func printConfig(b *strings.Builder, v reflect.Value, indent string) {
 			printConfig(b, v.Field(i), indent+"  ")
 			continue
 		}
+		if f.Type.Kind() == reflect.Map && v.Field(i).Len() > 0 {
+			fmt.Fprintf(b, "%s%s: # %s\n", indent, name, doc)
+			text, err := yaml.Marshal(v.Field(i).Interface())
+			if err != nil {
+				panic(err) // maps of text
+			}
+			for line := range strings.Lines(string(text)) {
+				fmt.Fprintf(b, "%s  %s", indent, line)
+			}
+			continue
+		}
 		value := scalar(v.Field(i))
 		if f.Type.Kind() == reflect.Slice {
 			value = list(v.Field(i))
@@ -231,6 +282,8 @@ func scalar(v reflect.Value) string {
 		return x
 	case time.Duration:
 		return duration(x)
+	case map[string]customFormat:
+		return "{}"
 	default:
 		return fmt.Sprint(x)
 	}

@@ -118,6 +118,15 @@ func (cmd *ingestCmd) intoStore(ctx context.Context, c *console, files *source.F
 	return summary, flow(ctx, append([]stage{reading}, w.untilRead(ctx)...)...)
 }
 
+// readFormats returns the formats of one's own of a configuration file, "" for none.
+func readFormats(path string) ([]format.Format, error) {
+	cfg, err := readConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Ingest.custom, nil
+}
+
 // readMapping reads a mapping file, "" for none.
 func readMapping(path string) (*format.Mapping, error) {
 	if path == "" {

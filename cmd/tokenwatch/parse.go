@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
 )
 
 // parseCmd prints records as they would be stored.
@@ -20,6 +21,10 @@ type parseCmd struct {
 	Source string `help:"Which input the records belong to." default:"default" placeholder:"NAME"`
 	tableFlags
 	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
+	Formats string   `name:"formats" help:"Configuration file whose formats of one's own are looked for first." placeholder:"FILE"`
+	Grok    string   `help:"Grok pattern that whole lines match." placeholder:"PATTERN"`
+	Nginx   string   `help:"nginx log_format directive, or its string, that the lines were written by." placeholder:"TEXT"`
+	Apache  string   `help:"Apache LogFormat directive, or its string, that the lines were written by." placeholder:"TEXT"`
 	Files   []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }
 
@@ -27,7 +32,8 @@ type parseCmd struct {
 func (parseCmd) Help() string {
 	return "Credentials are sealed with a fixed key: the ids are not those of a store. " +
 		"Records that cannot be read go to standard error by position and reason.\n\n" +
-		"Example:\n\n    tokenwatch parse --as ecs access.log"
+		"Example:\n\n    tokenwatch parse --as ecs access.log\n" +
+		"    tokenwatch parse --grok '%{COMBINEDAPACHELOG} %{NUMBER:request_time}' access.log"
 }
 
 // Run prints every record of the files as a JSON object a line.
@@ -39,6 +45,32 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 	mapping, err := readMapping(cmd.Mapping)
 	if err != nil {
 		return err
+	}
+	custom, err := readFormats(cmd.Formats)
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"grok": cmd.Grok, "nginx": cmd.Nginx, "apache": cmd.Apache} {
+		if text == "" {
+			continue
+		}
+		described := format.Custom{Name: name}
+		switch name {
+		case "grok":
+			described.Grok = text
+		case "nginx":
+			described.Nginx = text
+		default:
+			described.Apache = text
+		}
+		f, err := described.Format()
+		if err != nil {
+			return usage("--%s: %w", name, err)
+		}
+		if cmd.Format != "auto" {
+			return usage("--format, --grok, --nginx and --apache exclude each other")
+		}
+		custom, cmd.Format = append(custom, f), name
 	}
 	keys, err := builtin()
 	if err != nil {
@@ -55,7 +87,7 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	pipeline := keys.sealer(c, mapping, tables)
+	pipeline := keys.sealer(c, mapping, custom, tables)
 	out := bufio.NewWriter(c.stdout)
 	rows, rejects := 0, 0
 	for _, input := range in.list {

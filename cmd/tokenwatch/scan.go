@@ -21,6 +21,7 @@ import (
 type scanCmd struct {
 	Format  string   `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
 	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
+	Formats string   `name:"formats" help:"Configuration file whose formats of one's own are looked for first." placeholder:"FILE"`
 	Mask    []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
 	tableFlags
 	Rate     float64  `help:"False findings per token and week that are worth seeing a finding; 0 is the engine's own choice." placeholder:"N"`
@@ -45,10 +46,12 @@ func builtin() (*secrets, error) {
 	return s, s.derive([]byte(builtinKey)[:seal.KeySize])
 }
 
-// sealer is a pipeline that seals and stores nothing.
-func (s *secrets) sealer(c *console, m *format.Mapping, t *tables) *ingest.Pipeline {
+// sealer is a pipeline that seals and stores nothing. Formats are looked for
+// before the built-in ones.
+func (s *secrets) sealer(c *console, m *format.Mapping, custom []format.Format, t *tables) *ingest.Pipeline {
 	cfg := defaultConfig()
 	conf := cfg.ingest()
+	conf.Format.Custom = custom
 	conf.Keys, conf.Format.Mapping, conf.Now = s.seal, m, c.now
 	if t != nil {
 		conf.Enrich = &t.live
@@ -63,6 +66,10 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	mapping, err := readMapping(cmd.Mapping)
+	if err != nil {
+		return err
+	}
+	custom, err := readFormats(cmd.Formats)
 	if err != nil {
 		return err
 	}
@@ -87,7 +94,7 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if s.tables, err = openTables(config); err != nil {
 		return err
 	}
-	p := keys.sealer(c, mapping, s.tables)
+	p := keys.sealer(c, mapping, custom, s.tables)
 	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {
 		return err

@@ -157,7 +157,7 @@ func TestConfigRoundTrip(t *testing.T) {
 		t.Errorf("read back: exit code %d, %s", code, again)
 	}
 	// Lists too, whose items say what they hold.
-	writeFile(t, path, `ingest: {syslog: [{network: udp, addr: "127.0.0.1:514", source: s}], files: [{paths: ["/var/log/*.log", "b"], tenant: t}]}`+"\ntables: {networks: [a.csv, \"b, c.mmdb\"]}\n")
+	writeFile(t, path, `ingest: {syslog: [{network: udp, addr: "127.0.0.1:514", source: s}], formats: {own: {grok: "%{A:x}", patterns: {A: "\\d+"}}, csv2: {csv: "time,ip"}}, files: [{paths: ["/var/log/*.log", "b"], tenant: t}]}`+"\ntables: {networks: [a.csv, \"b, c.mmdb\"]}\n")
 	out, _, code = c.execute("config --config " + path)
 	writeFile(t, path, out)
 	if again, _, code2 := c.execute("config --config " + path); code != 0 || code2 != 0 || again != out || !strings.Contains(again, `paths: ["/var/log/*.log", "b"]`) {
