@@ -69,6 +69,9 @@ func (r *Row) Forget() {
 // Has tells whether column c has a value.
 func (r *Row) Has(c Col) bool { return r.set&(1<<c) != 0 }
 
+// Filled returns the columns that have a value.
+func (r *Row) Filled() ColSet { return ColSet(r.set) }
+
 // Clear takes the value of column c away.
 func (r *Row) Clear(c Col) { r.set &^= 1 << c }
 

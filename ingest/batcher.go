@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/seal"
 )
 
 // Sink is the part of the log that ingest needs: storage.Events has the
@@ -53,7 +54,8 @@ type Submission struct {
 	Tenant  string
 	Batch   *tokenwatch.Batch // of Request.Rows rows, none if every record was refused
 	Request tokenwatch.Request
-	Bytes   int64 // of its decoded body
+	Bytes   int64      // of its decoded body
+	Named   seal.Named // what the batch names
 }
 
 // Batcher commits requests in groups: while one commit is under way the others
@@ -213,6 +215,11 @@ func (b *Batcher) commit(ctx context.Context, group []*waiting) {
 	}
 	if !slices.ContainsFunc(receipts, func(r tokenwatch.Receipt) bool { return r.Conflict }) {
 		b.named.wrote(entries)
+	}
+	if !slices.ContainsFunc(receipts, func(r tokenwatch.Receipt) bool { return r.Conflict || r.Duplicate }) {
+		for _, w := range order {
+			w.Named.Stored()
+		}
 	}
 	b.c.Metrics.Committed(len(group))
 	for i, w := range order {

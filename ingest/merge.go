@@ -233,6 +233,7 @@ func (m *merger) flush(yield func(tokenwatch.Entry, error) bool) bool {
 	if batch, m.err = takeBatch(&m.builder, m.faults); m.err != nil {
 		return true
 	}
+	m.sealer.TakeNamed().Stored() // who ranges over the entries sees this one before the next
 	e := tokenwatch.Entry{Tenant: m.c.Tenant, Batch: batch, Requests: []tokenwatch.Request{{
 		Source: m.c.Source, Rows: batch.Rows(), Rejects: m.rejects,
 	}}}

@@ -131,7 +131,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 	err = p.records(w, f, r, in)
 	p.chooser.setHeader(from, w.header())
 	batch, broken := w.batch()
-	records, rejects, read := w.records, w.rejects, w.format
+	records, rejects, read, names := w.records, w.rejects, w.format, w.sealer.TakeNamed()
 	if w.faults == 0 && read.Name == f.Name { // not after a panic: it may hold half a request
 		w.rejects = nil
 		pool.Put(w)
@@ -157,6 +157,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 			Mark:      d.Mark,
 		},
 		Bytes: in.n,
+		Named: names,
 	}, read.Name, nil
 }
 

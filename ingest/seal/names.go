@@ -6,6 +6,7 @@ import (
 	gohex "encoding/hex"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -176,9 +177,32 @@ func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
 
 // nameOwn is nameAll of an entry as its own token.
 func (s *Sealer) nameOwn(e *entry) {
-	if e.own != s.epoch {
-		e.own = s.epoch
+	if own := atomic.LoadUint64(&e.own); own != s.epoch && own != logged {
+		atomic.StoreUint64(&e.own, s.epoch)
+		s.unsure = append(s.unsure, e)
 		s.addNames(e, e.id)
+	}
+}
+
+// logged is the batch of names that are in the log for good.
+const logged = ^uint64(0)
+
+// Named is what a batch names tokens. It is spent by Stored.
+type Named struct{ entries []*entry }
+
+// TakeNamed returns what was named since it was called last.
+func (s *Sealer) TakeNamed() Named {
+	n := Named{s.unsure}
+	s.unsure = nil
+	return n
+}
+
+// Stored says that the batch is in the log, or will be before any that is sealed
+// from now on: the sealer does not name the same again. It may be called from any
+// goroutine.
+func (n Named) Stored() {
+	for _, e := range n.entries {
+		atomic.StoreUint64(&e.own, logged)
 	}
 }
 
@@ -190,7 +214,8 @@ func (s *Sealer) addNames(e *entry, token tokenwatch.TokenID) {
 
 // isNamed tells whether the batch has the aliases of an entry as names of token.
 func (s *Sealer) isNamed(e *entry, token string) bool {
-	return e.own == s.epoch && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token
+	own := atomic.LoadUint64(&e.own)
+	return (own == s.epoch || own == logged) && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token
 }
 
 // reveals tells whether to show a name would show a credential of the record: a

@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -31,6 +32,7 @@ type Sealer struct {
 	rows    int
 	epoch   uint64 // counts batches, so that a name is added to each once
 	names   []tokenwatch.Naming
+	unsure  []*entry // whose names went into the batch, and may not be in the log yet
 	given   []*entry // ids of the row's credentials, by place
 }
 
@@ -134,16 +136,16 @@ func (s *Sealer) keep(b []byte) []byte {
 // field is one text of the row.
 type field struct {
 	text    []byte
-	attr    int32 // place in row.Attrs; -1 if it is a column
-	col     tokenwatch.Col
-	key     bool      // the attr's key, not its value
-	free    bool      // runs that look like secrets are masked (step 4)
-	repeats bool      // the same text may well come again
 	named   *nameRule // the attr's key names a secret
+	fact    *[]byte   // where the text stands if it is a fact's
+	attr    int32     // place in row.Attrs; -1 if it is a column
 	has     survey
-	known   bool    // has is, and there is nothing to mask but what a needle finds
-	masked  bool    // as a whole
-	fact    *[]byte // where the text stands if it is a fact's
+	col     tokenwatch.Col
+	key     bool // the attr's key, not its value
+	free    bool // runs that look like secrets are masked (step 4)
+	repeats bool // the same text may well come again
+	known   bool // has is, and there is nothing to mask but what a needle finds
+	masked  bool // as a whole
 }
 
 // freeColumns hold text that a client wrote. In all other columns, vocabulary
@@ -161,6 +163,9 @@ var textColumns = func() (cols []tokenwatch.Col) {
 	}
 	return cols
 }()
+
+// textSet is the set of textColumns.
+var textSet = tokenwatch.Cols(textColumns...)
 
 // repeating are the columns of few distinct texts.
 var repeating = func() (set uint64) {
@@ -190,25 +195,22 @@ func note(row *tokenwatch.Row, c tokenwatch.Col, has survey) {
 // short needle can be in them. Texts that the batch has already are not surveyed
 // again.
 func (s *Sealer) collect(row *tokenwatch.Row) {
-	for _, c := range textColumns {
+	for left := uint64(row.Filled() & textSet); left != 0; left &= left - 1 {
+		c := tokenwatch.Col(bits.TrailingZeros64(left))
 		t := row.Text(c)
-		if t == nil {
-			continue
+		var n tokenwatch.Note
+		repeats := repeating>>c&1 != 0 && !s.plain
+		if repeats {
+			n = s.builder.Know(row, c)
 		}
-		f := column(c, t)
-		if f.repeats && !s.plain {
-			if n := s.builder.Know(row, c); n&isNoted != 0 {
-				f.known, f.has = true, survey(n)
-				if n == isNoted && len(t) < minShared {
-					continue
-				}
-				s.fields = append(s.fields, f)
-				continue
-			}
-		}
-		if s.plain || !isShort(t) {
-			s.fields = append(s.fields, f)
-		} else if f.repeats {
+		switch {
+		case n == isNoted && len(t) < minShared:
+		case n&isNoted != 0:
+			f := s.field(c, t)
+			f.known, f.has = true, survey(n)
+		case s.plain || !isShort(t):
+			s.field(c, t)
+		case repeats:
 			note(row, c, 0)
 		}
 	}
@@ -230,13 +232,21 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 func (s *Sealer) collectShort(row *tokenwatch.Row) {
 	for _, c := range textColumns {
 		if t := row.Text(c); t != nil && isShort(t) {
-			s.fields = append(s.fields, column(c, t))
+			s.field(c, t)
 		}
 	}
 }
 
-func column(c tokenwatch.Col, t []byte) field {
-	return field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0, repeats: repeating>>c&1 != 0}
+// field adds the text of a column to the fields.
+func (s *Sealer) field(c tokenwatch.Col, t []byte) *field {
+	n := len(s.fields)
+	if n == cap(s.fields) {
+		s.fields = append(s.fields, field{})
+	}
+	s.fields = s.fields[:n+1]
+	f := &s.fields[n]
+	*f = field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0, repeats: repeating>>c&1 != 0}
+	return f
 }
 
 // isShort tells whether nothing is to be found in t but a short needle.

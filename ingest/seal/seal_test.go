@@ -229,6 +229,28 @@ func TestNamesOncePerBatch(t *testing.T) {
 	}
 }
 
+// TestNamedUntilStored shows that a token is named in each batch until one is said
+// to be stored, and then no more.
+func TestNamedUntilStored(t *testing.T) {
+	s := testSealer(t, Config{})
+	var b tokenwatch.Builder
+	seal := func() (names int, named Named) {
+		var row tokenwatch.Row
+		row.AddCredential("authorization", []byte("Bearer 0123456789abcdefghij"))
+		row.AddName(tokenwatch.NameProviderID, "x", []byte("id-17"))
+		s.Seal(&row, &b)
+		named = s.TakeNamed()
+		return len(b.Batch().Names()), named
+	}
+	first, _ := seal()
+	second, named := seal()
+	named.Stored()
+	third, _ := seal()
+	if first != 3 || second != 3 || third != 1 { // that of the other name is no name of its own
+		t.Errorf("%d, %d and then %d names", first, second, third)
+	}
+}
+
 // TestCacheForgets shows that ids stay the same when the cache is full.
 func TestCacheForgets(t *testing.T) {
 	s, large := testSealer(t, Config{Cache: 2}), testSealer(t, Config{})
