@@ -33,6 +33,8 @@ type Config struct {
 	Suppressor *v1.Suppressor
 	Names      v1.Names
 	Holds      func(tenant, text string) bool
+	// Post knows what others are told of findings; nil: nobody is told.
+	Post v1.Post
 
 	Ingest   Ingest      // answers senders over HTTP; without a handler no path is theirs
 	Pipeline v1.Pipeline // answers Ingest over gRPC; nil: it refuses

@@ -123,3 +123,6 @@ func (m *marshaler) NewEncoder(w io.Writer) runtime.Encoder {
 		return err
 	})
 }
+
+// JSON returns a message as REST answers with it, in one line.
+func JSON(m proto.Message) ([]byte, error) { return newMarshaler().Marshal(m) }

@@ -26,6 +26,7 @@ type keyring struct {
 	change sync.Mutex // held while the store is changed
 	mu     sync.RWMutex
 	keys   map[string]storage.APIKey // by id
+	guest  string                    // id under which a key was lent to this process; see Local
 }
 
 // recorder is the part of the history that takes actions.
@@ -110,6 +111,9 @@ func (k *keyring) List(_ context.Context, by tokenwatch.Principal) ([]storage.AP
 	defer k.mu.RUnlock()
 	var out []storage.APIKey
 	for _, key := range k.keys {
+		if key.ID == k.guest && k.guest != "" {
+			continue
+		}
 		if key.Tenant == by.Tenant || by.Tenant == k.operator {
 			out = append(out, key)
 		}

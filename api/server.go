@@ -27,7 +27,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -107,13 +106,9 @@ func (s *Server) Run(ctx context.Context, ready func(httpAddr, grpcAddr net.Addr
 	defer inner.Close()
 
 	grpcServer := s.grpcServer()
-	conn, err := grpc.NewClient("passthrough:///tokenwatch",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return inner.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), // within the process
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
-	)
+	conn, err := s.gateway(inner)
 	if err != nil {
-		return fmt.Errorf("connect REST with gRPC: %w", err)
+		return err
 	}
 	defer conn.Close()
 	handler, err := s.rest(ctx, conn)
@@ -190,7 +185,7 @@ func (s *Server) grpcServer() *grpc.Server {
 	v1.Register(server, v1.Config{
 		Log: s.config.Store, Findings: s.config.Store, Triage: s.config.Store, History: s.config.Store,
 		Suppressor: s.config.Suppressor, Names: s.config.Names, Holds: s.config.Holds,
-		Random: s.config.Random, Now: s.config.Now,
+		Random: s.config.Random, Now: s.config.Now, Post: s.config.Post,
 		Keys: s.keys, Ingest: s.config.Pipeline,
 		CursorKey: s.config.CursorKey, Version: s.config.Version, Commit: s.config.Commit,
 		Draining: s.draining, Heartbeat: limits.Heartbeat, Waiting: limits.Waiting,

@@ -193,6 +193,9 @@ func (p *Post) target(ctx context.Context, t Target, client *Client) (*round, er
 func (p *Post) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if len(p.rounds) == 0 {
+		<-ctx.Done()
+	}
 	var running sync.WaitGroup
 	failed := make([]error, len(p.rounds))
 	for i, r := range p.rounds {

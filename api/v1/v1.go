@@ -35,6 +35,7 @@ type Config struct {
 	Triage   storage.Triage
 	History  storage.History
 	Keys     Keyring
+	Post     Post // nil: nobody is told of anything
 	Ingest   Pipeline
 
 	// Suppressor knows the suppressions; default: one over Triage.
@@ -91,6 +92,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterSuppressionsServer(s, &suppressions{
 		Suppressor: c.Suppressor, findings: c.Findings, holds: c.Holds, random: c.Random, seal: seal,
 	})
+	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})

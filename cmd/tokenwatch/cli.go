@@ -27,6 +27,8 @@ type cli struct {
 	Finding  findingCmd  `cmd:"" help:"Show one finding with its reasons and evidence."`
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`
 
+	Notify notifyCmd `cmd:"" help:"Show whom findings are told to, and what was."`
+
 	Keys   keysCmd   `cmd:"" help:"Create, list and revoke API keys."`
 	Export exportCmd `cmd:"" help:"Write the history to a directory for an auditor."`
 	Verify verifyCmd `cmd:"" help:"Verify an exported history."`

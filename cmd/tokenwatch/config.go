@@ -45,6 +45,7 @@ type config struct {
 	Engine engineConfig `yaml:"engine" doc:"detection"`
 	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
 	API    apiConfig    `yaml:"api" doc:"limits of callers"`
+	Notify notifyConfig `yaml:"notify" doc:"telling others of findings"`
 }
 
 type tablesConfig struct {

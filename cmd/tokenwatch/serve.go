@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/api"
+	v1 "github.com/tokenwatch/tokenwatch/api/v1"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
@@ -120,7 +121,13 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 	if err != nil {
 		return err
 	}
-	server, err := newServer(c, w, m, registry, certificate)
+	wall := newWall(site.secrets.seal)
+	suppressor := v1.NewSuppressor(site.store, wall.names, c.now)
+	post, err := newPost(ctx, c, w, suppressor, registry)
+	if err != nil {
+		return err
+	}
+	server, err := newServer(c, w, m, registry, certificate, asked{wall, suppressor, post})
 	if err != nil {
 		return err
 	}
@@ -150,8 +157,8 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 			return nil
 		}})
 	}
-	stages = append(stages, inputs...)
-	return flow(ctx, append(stages, w.stages()...)...)
+	stages = append(append(stages, inputs...), w.stages()...)
+	return flow(ctx, append(stages, stage{"notify", post.Run})...)
 }
 
 // certificate is what the configuration names for TLS; nil: none.
@@ -166,9 +173,16 @@ func (c *config) certificate() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
+// asked is what the API asks besides the store.
+type asked struct {
+	wall       *wall
+	suppressor *v1.Suppressor
+	post       v1.Post
+}
+
 // newServer puts the API before the works.
-func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, certificate *tls.Config) (*api.Server, error) {
-	cfg, wall := w.cfg, newWall(w.site.secrets.seal)
+func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, certificate *tls.Config, asks asked) (*api.Server, error) {
+	cfg := w.cfg
 	conf := api.Config{
 		HTTPAddr: cfg.HTTP, GRPCAddr: cfg.GRPC, Insecure: cfg.Insecure, Limits: cfg.apiLimits(),
 		Store: w.site.store,
@@ -185,7 +199,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
-		Names: wall.names, Holds: wall.holds,
+		Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
 	}
