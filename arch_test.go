@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"ingest/normalize":    {"."},
 	"ingest/enrich":       {".", "ingest/normalize"}, // for the spelling of times
 	"ingest/seal":         {"."},
+	"ingest/shape":        {"."},
 	"ingest/source":       {".", "proto/*"},
 	"storage":             {"."},
 	"storage/block":       {"."},

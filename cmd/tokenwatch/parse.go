@@ -12,12 +12,13 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
+	"github.com/tokenwatch/tokenwatch/ingest/shape"
 )
 
 // parseCmd prints records as they would be stored.
 type parseCmd struct {
 	Format string `help:"Name of the format; auto finds it out for each file." default:"auto" placeholder:"NAME"`
-	As     string `help:"Names of the fields: native or ecs." default:"native" placeholder:"NAMES"`
+	As     string `help:"What the records are printed as: native, ecs or ocsf." default:"native" placeholder:"SCHEMA"`
 	Source string `help:"Which input the records belong to." default:"default" placeholder:"NAME"`
 	tableFlags
 	Mapping string   `help:"File that says what the fields of JSON records are." placeholder:"FILE"`
@@ -38,7 +39,7 @@ func (parseCmd) Help() string {
 
 // Run prints every record of the files as a JSON object a line.
 func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
-	name, err := naming(cmd.As)
+	document, err := documents(cmd.As)
 	if err != nil {
 		return err
 	}
@@ -107,7 +108,7 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 				continue
 			}
 			rows += entry.Batch.Rows()
-			if err := printRows(out, entry.Batch, name); err != nil {
+			if err := printRows(out, entry.Batch, document); err != nil {
 				return err
 			}
 			if err := out.Flush(); err != nil {
@@ -137,65 +138,68 @@ func reportReject(c *console, input string, r tokenwatch.Reject) {
 	fmt.Fprintln(c.stderr, shown(line))
 }
 
-// naming returns how columns are called.
-func naming(as string) (func(tokenwatch.Column) string, error) {
+// document returns row i of a batch as what is printed of it.
+type document func(b *tokenwatch.Batch, i int) (string, error)
+
+// documents returns how rows are printed.
+func documents(as string) (document, error) {
 	switch as {
 	case "native":
-		return func(c tokenwatch.Column) string { return c.Name }, nil
+		return native, nil
 	case "ecs":
-		return func(c tokenwatch.Column) string {
-			if c.ECS == "" {
-				return "tokenwatch." + c.Name // ECS leaves room for fields of one's own
-			}
-			return c.ECS
-		}, nil
+		return func(b *tokenwatch.Batch, i int) (string, error) { return encode(shape.ECS(b, i)) }, nil
 	case "ocsf":
-		return nil, usage("--as ocsf is not there yet; there are native and ecs")
+		return func(b *tokenwatch.Batch, i int) (string, error) { return encode(shape.OCSF(b, i)) }, nil
 	default:
-		return nil, usage("--as is native or ecs")
+		return nil, usage("--as is native, ecs or ocsf")
 	}
 }
 
-// printRows prints rows as JSON, fields in the order of the schema. Fields
-// without a value, and flags that are not set, are left out.
-func printRows(w io.Writer, b *tokenwatch.Batch, name func(tokenwatch.Column) string) error {
-	var line strings.Builder
-	facts := b.Facts()
+// printRows prints rows as JSON, one a line.
+func printRows(w io.Writer, b *tokenwatch.Batch, as document) error {
 	for i := range b.Rows() {
-		line.Reset()
-		sep := "{"
-		for c, column := range tokenwatch.Schema {
-			value, ok := cell(b, tokenwatch.Col(c), i)
-			if !ok {
-				continue
-			}
-			encoded, err := encode(value)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&line, "%s%q:%s", sep, name(column), encoded)
-			sep = ","
+		line, err := as(b, i)
+		if err != nil {
+			return err
 		}
-		var told []toldFact
-		for ; len(facts) > 0 && facts[0].Row == i; facts = facts[1:] {
-			told = append(told, tell(facts[0]))
-		}
-		if told != nil {
-			encoded, err := encode(told)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(&line, "%s%q:%s", sep, name(tokenwatch.Column{Name: "facts"}), encoded)
-			sep = ","
-		}
-		if sep == "{" {
-			line.WriteString(sep)
-		}
-		if _, err := io.WriteString(w, escapeJSON(line.String())+"}\n"); err != nil {
+		if _, err := io.WriteString(w, escapeJSON(line)+"\n"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// native is a row by our own names, fields in the order of the schema. Fields
+// without a value, and flags that are not set, are left out.
+func native(b *tokenwatch.Batch, i int) (string, error) {
+	var line strings.Builder
+	sep := "{"
+	add := func(name string, value any) error {
+		encoded, err := encode(value)
+		fmt.Fprintf(&line, "%s%q:%s", sep, name, encoded)
+		sep = ","
+		return err
+	}
+	for c, column := range tokenwatch.Schema {
+		if value, ok := cell(b, tokenwatch.Col(c), i); ok {
+			if err := add(column.Name, value); err != nil {
+				return "", err
+			}
+		}
+	}
+	var told []toldFact
+	for _, f := range shape.Facts(b, i) {
+		told = append(told, tell(f))
+	}
+	if told != nil {
+		if err := add("facts", told); err != nil {
+			return "", err
+		}
+	}
+	if sep == "{" {
+		line.WriteString(sep)
+	}
+	return line.String() + "}", nil
 }
 
 // encode is JSON without escapes for HTML.

@@ -95,7 +95,7 @@ func TestMask(t *testing.T) {
 		t.Error("something else is gone")
 	}
 	var stored bytes.Buffer
-	must(t, printRows(&stored, out, func(c tokenwatch.Column) string { return c.Name }))
+	must(t, printRows(&stored, out, native))
 	if bytes.Contains(stored.Bytes(), []byte("agent")) {
 		t.Error("the agent is still there")
 	}

@@ -6,7 +6,6 @@ import "github.com/tokenwatch/tokenwatch/ingest/frame"
 var All = []Format{
 	{"alb", "AWS application load balancers, and TLS listeners of network load balancers", frame.Lines, false, newSpaced(&albTable), sniffALB},
 	{"apacheerror", "Apache error log, 2.2 and 2.4, with ModSecurity's messages", frame.Lines, false, newApacheError, sniffApacheError},
-	{"apachessl", "Apache ssl_request_log", frame.Lines, false, newLaid(apacheSSL...), sniffApacheSSL},
 	audit("Jira, Confluence and Bitbucket audit logs, Data Center and Cloud", &atlassian),
 	audit("Auth0 tenant logs: Management API, log streams, EventBridge", &auth0),
 	audit("Azure Monitor: activity logs, and the directory's audit, sign-in, provisioning and risk logs", &azure),
@@ -20,7 +19,6 @@ var All = []Format{
 	{"elb", "AWS classic load balancers", frame.Lines, false, newSpaced(&elbTable), sniffELB},
 	{"envoy", "Envoy and Istio access logs, the default texts", frame.Lines, false, newSpaced(&envoyTable), sniffEnvoy},
 	audit("Google Cloud audit logs: admin activity, data access, policy denied, system events", &gcpAudit),
-	{"gin", "Gin access logs", frame.Lines, false, newGin, sniffGin},
 	audit("GitHub audit log of an organisation or enterprise: API, export, streams", &github),
 	audit("GitHub webhook payloads, secret scanning alerts among them", &githubWebhook),
 	audit("GitLab audit events: audit_json.log, API, streams", &gitlab),

@@ -22,7 +22,7 @@ timestamp                        = time
 timestamp.epochSecond            = @second
 timestamp.nano                   = @nano
 created                          = time?
-creationDate                     = time?
+creationDate                     = time? @creationdate
 id                               = request_id
 author.name                      = actor @name
 author.displayName               = actor? attrs.user.full_name
@@ -60,15 +60,32 @@ objectItem.name                  = @objectname attrs.object.name
 objectItem.typeName              = @objecttype attrs.object.type
 affectedObject.name              = @objectname attrs.object.name
 affectedObject.objectType        = @objecttype attrs.object.type
-affectedObjects.id               = attrs.object.id @object
-affectedObjects.name             = @objectname attrs.object.name
-affectedObjects.type             = attrs.object.type
-affectedObjects.uri              = attrs.object.uri
-associatedItems.name             = attrs.associated.name
-associatedItems.id               = attrs.associated.id
-associatedItems.typeName         = attrs.associated.type
-associatedObjects.name           = attrs.associated.name
-associatedObjects.objectType     = attrs.associated.type
+affectedObjects.type             = key @objecttype
+affectedObjects.name             = value:name @objectname
+affectedObjects.id               = value:id @object
+affectedObjects.uri              = value:uri
+affectedObjects[user]:name       = @username attrs.affected.user.name
+affectedObjects[user]:id         = @userid attrs.affected.user.id
+affectedObjects[user]:uri        = @useruri
+affectedObjects[group]:name      = @groupname attrs.affected.group.name
+affectedObjects[group]:id        = @groupid
+affectedObjects[group]:uri       = drop
+associatedItems.typeName         = key
+associatedItems.name             = value:name
+associatedItems.id               = value:id
+associatedItems[user]:name       = @username attrs.affected.user.name
+associatedItems[user]:id         = @userid attrs.affected.user.id
+associatedObjects.objectType     = key
+associatedObjects.name           = value:name
+associatedObjects[user]:name     = @username attrs.affected.user.name
+changedValues[Email]             = @email attrs.changed.email
+changedValues[Full name]         = @fullname attrs.changed.full_name
+changedValues[Display name]      = @fullname attrs.changed.full_name
+changedValues[Username]          = @login attrs.changed.user_name
+changedValues.from               = value:from
+changedValues.changedFrom        = value:from
+changedValues.oldValue           = value:from
+changedValues[Username]:from     = @oldlogin attrs.changed.old_user_name
 changedValues.i18nKey            = drop
 changedValues.key                = key
 changedValues.to                 = value
@@ -149,7 +166,7 @@ User *                              = admin
 		name := p.text("name")
 		switch {
 		case name == nil:
-		case bytes.HasPrefix(action, []byte("audit.logging.")), bytes.Contains(p.text("uri"), []byte("viewuser.action")), bytes.Contains(action, []byte("confluence")):
+		case bytes.HasPrefix(action, []byte("audit.logging.")), bytes.Contains(p.text("uri"), []byte("viewuser.action")), bytes.Contains(action, []byte("confluence")), string(p.text("authortype")) == "system":
 			p.attr("user.full_name", name) // Confluence: the login name stands in the address of the profile
 			if login := between(p.text("uri"), "username=", "&"); login != nil {
 				p.attr("user.name", login)
@@ -157,6 +174,7 @@ User *                              = admin
 		default:
 			p.attr("user.name", name)
 		}
+		p.affected(action)
 		kind := "user"
 		if t := p.text("authortype"); string(t) == "system" || string(name) == "System" {
 			kind = "service"
@@ -171,4 +189,48 @@ User *                              = admin
 		}
 		p.or(tokenwatch.ColResource, p.text("objectname"))
 	},
+}
+
+// affected fills whom an action about users and groups was about.
+func (p *auditParser) affected(action []byte) {
+	lower := bytes.ToLower(action)
+	group := bytes.Contains(lower, []byte("group.membership")) || bytes.Contains(lower, []byte("to.group")) || bytes.Contains(lower, []byte("from.group")) ||
+		bytes.Contains(lower, []byte("to group")) || bytes.Contains(lower, []byte("from group"))
+	user := bytes.Contains(lower, []byte(".user.")) || bytes.HasPrefix(lower, []byte("user "))
+	if !group && !user {
+		return
+	}
+	single := p.text("objectname") // of the records that name one object
+	name, id := p.text("username"), p.text("userid")
+	if name == nil && bytes.EqualFold(p.text("objecttype"), []byte("user")) {
+		name, id = single, p.text("object")
+	}
+	confluence := bytes.HasPrefix(action, []byte("audit.logging.")) || p.text("creationdate") != nil
+	login := between(p.text("useruri"), "username=", "&")
+	switch {
+	case group:
+		p.attr("user.target.name", name)
+		p.attr("user.target.id", id)
+		groupname, groupid := p.text("groupname"), p.text("groupid")
+		if groupname == nil && bytes.EqualFold(p.text("objecttype"), []byte("group")) {
+			groupname = single
+		}
+		if i := len(groupname) - 37; i > 0 && groupname[i] == ':' && isUUID(groupname[i+1:]) {
+			groupname, groupid = groupname[:i], groupname[i+1:]
+		}
+		p.attr("user.target.group.name", groupname)
+		p.attr("user.target.group.id", groupid)
+	case p.text("oldlogin") != nil && confluence:
+		p.attr("user.target.name", p.text("oldlogin"))
+	case confluence:
+		p.attr("user.target.name", login)
+		p.attr("user.target.full_name", name)
+		p.attr("user.target.id", id)
+	default:
+		p.attr("user.target.name", name)
+		p.attr("user.target.id", id)
+	}
+	p.attr("user.changes.email", p.text("email"))
+	p.attr("user.changes.full_name", p.text("fullname"))
+	p.attr("user.changes.name", p.text("login"))
 }

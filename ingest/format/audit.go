@@ -160,10 +160,16 @@ type listed struct {
 	early []early // values that came before their name
 }
 
+// listValue is a list of names and values: its path, folded and as the table writes
+// it, and which of several values of an item is meant.
+type listValue struct{ base, shown, which string }
+
+func listOf(r *rule) listValue { return listValue{r.base, r.carrier, r.issuer} }
+
 type early struct {
-	base, shown string
-	full        []byte
-	value       []byte
+	list  listValue
+	full  []byte
+	value []byte
 }
 
 // special takes a value by one of the rules that only products have.
@@ -183,7 +189,7 @@ func (w *walker) special(f *field, r *rule, v []byte, number bool) bool {
 		rest := l.early[:0]
 		for _, e := range l.early {
 			if w.inItem(e.full) {
-				w.listedValue(e.base, e.shown, v, e.value)
+				w.listedValue(e.list, v, e.value)
 				continue
 			}
 			rest = append(rest, e)
@@ -192,11 +198,11 @@ func (w *walker) special(f *field, r *rule, v []byte, number bool) bool {
 		return true
 	default: // toValue
 		if w.inItem(f.full) {
-			w.listedValue(r.base, r.carrier, w.list.key, v)
+			w.listedValue(listOf(r), w.list.key, v)
 			return true
 		}
 		if len(w.list.early) < maxKeptItem {
-			w.list.early = append(w.list.early, early{r.base, r.carrier, w.key(f), v})
+			w.list.early = append(w.list.early, early{listOf(r), w.key(f), v})
 			return true
 		}
 		return false
@@ -209,15 +215,23 @@ func (w *walker) inItem(full []byte) bool {
 	return l.key != nil && len(full) > len(l.item) && full[len(l.item)] == '.' && bytes.HasPrefix(full, l.item)
 }
 
-// listedValue takes the value of an item by the rule of its name. Base is the
-// path of the list, folded, and shown the same as the table writes it.
-func (w *walker) listedValue(base, shown string, key, v []byte) {
-	full := w.row.Build(func(b []byte) []byte { return append(append(append(b, shown...), '.'), key...) })
-	w.virtual = append(appendFolded(append(append(w.virtual[:0], base...), '['), key), ']')
+// listedValue takes the value of an item by the rule of its name.
+func (w *walker) listedValue(l listValue, key, v []byte) {
+	full := w.row.Build(func(b []byte) []byte {
+		b = append(append(append(b, l.shown...), '.'), key...)
+		if l.which != "" {
+			b = append(append(b, '.'), l.which...)
+		}
+		return b
+	})
+	w.virtual = append(appendFolded(append(append(w.virtual[:0], l.base...), '['), key), ']')
+	if l.which != "" {
+		w.virtual = append(append(w.virtual, ':'), l.which...)
+	}
 	f := field{path: w.virtual, full: full, ruled: true}
 	if r, ok := w.rules[string(w.virtual)]; ok {
 		f.rule = r
-	} else if r, ok := carrierRule(key); ok {
+	} else if r, ok := carrierRule(key); ok && l.which == "" {
 		f.rule = r
 	}
 	w.leaf(&f, v, false)

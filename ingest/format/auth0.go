@@ -40,7 +40,7 @@ details.request.ip                       = src_ip?
 details.request.userAgent                = user_agent?
 details.request.auth.user.email          = actor?
 details.request.auth.user.name           = actor??
-details.request.auth.user.user_id        = attrs.user.id
+details.request.auth.user.user_id        = actor??
 details.request.auth.credentials.jti     = name:jti@auth0
 details.request.auth.credentials.scopes  = scope?
 details.request.auth.strategy            = token_kind
@@ -133,16 +133,16 @@ type auth0Type struct{ name, class, outcome string }
 
 // auth0Types are the types of log events by their codes, as Auth0 lists them.
 var auth0Types = map[string]auth0Type{
-	"s": {"successful-login", "auth", "success"}, "ss": {"successful-signup", "admin", "success"}, "slo": {"successful-logout", "auth", "success"},
+	"s": {"successful-login", "auth", "success"}, "ss": {"success-signup", "admin", "success"}, "slo": {"user-logout-successful", "auth", "success"},
 	"ssa": {"successful-silent-auth", "auth", "success"}, "sce": {"successful-change-email", "write", "success"}, "scp": {"successful-change-password", "credential", "success"},
 	"scpn": {"successful-change-phone-number", "write", "success"}, "scpr": {"successful-change-password-request", "credential", "success"},
 	"scu": {"successful-change-username", "write", "success"}, "scv": {"successful-credential-validation", "auth", "success"}, "sv": {"successful-verification-email", "write", "success"},
 	"svr": {"successful-verification-email-request", "write", "success"}, "sd": {"successful-delegation", "auth", "success"}, "sdu": {"successful-user-deletion", "admin", "success"},
 	"si": {"successfully-accepted-user-invitation", "admin", "success"}, "sui": {"successful-user-import", "write", "success"}, "sens": {"success-exchange-native-social-login", "auth", "success"},
-	"seacft": {"success-exchange", "credential", "success"}, "seccft": {"success-exchange", "credential", "success"}, "sede": {"success-exchange", "credential", "success"},
-	"seoobft": {"success-exchange", "credential", "success"}, "seotpft": {"success-exchange", "credential", "success"}, "sepft": {"success-exchange", "credential", "success"},
-	"sercft": {"success-exchange", "credential", "success"}, "sertft": {"success-exchange", "credential", "success"}, "sertft_": {"success-exchange", "credential", "success"},
-	"sapi": {"success-api-operation", "", "success"}, "fapi": {"failed-api-operation", "", "failure"}, "mgmt_api_read": {"management-api-read-operation", "read", "success"},
+	"seacft": {"success-exchange-auth-code-for-access-token", "credential", "success"}, "seccft": {"success-exchange-client-credentials-for-access-token", "credential", "success"}, "sede": {"success-exchange", "credential", "success"},
+	"seoobft": {"success-exchange", "credential", "success"}, "seotpft": {"success-exchange", "credential", "success"}, "sepft": {"success-exchange-password-for-access-token", "credential", "success"},
+	"sercft": {"success-exchange", "credential", "success"}, "sertft": {"success-exchange-refresh-token-for-access-token", "credential", "success"},
+	"sapi": {"success-mgmt-api-op", "", "success"}, "fapi": {"failed-mgmt-api-op", "", "failure"}, "mgmt_api_read": {"success-mgmt-api-op-secrets-returned", "read", "success"},
 	"api_limit": {"rate-limit-on-management-api", "read", "denied"}, "api_limit_warning": {"rate-limit-warning-on-management-api", "read", "success"},
 	"admin_update_launch": {"auth0-update-launched", "admin", "success"}, "cls": {"code-link-sent", "auth", "success"}, "cs": {"code-sent", "auth", "success"}, "cms": {"magic-link-sent", "auth", "success"},
 	"depnote": {"deprecation-notice", "", "success"}, "du": {"deleted-user", "delete", "success"}, "pla": {"pre-login-assessment", "auth", "success"}, "pwd_leak": {"breached-password-on-login", "auth", "denied"},
@@ -151,15 +151,15 @@ var auth0Types = map[string]auth0Type{
 	"limit_wc": {"blocked-account", "auth", "denied"}, "limit_sul": {"blocked-account", "auth", "denied"}, "limit_delegation": {"rate-limit-exceeded-to-delegation", "auth", "denied"},
 	"appi": {"rate-limit-on-api", "read", "denied"}, "sys_os_update_start": {"auth0-os-update-started", "", "success"}, "sys_os_update_end": {"auth0-os-update-ended", "", "success"},
 	"sys_update_start": {"auth0-update-started", "", "success"}, "sys_update_end": {"auth0-update-ended", "", "success"},
-	"f": {"failed-login", "auth", "failure"}, "fp": {"failed-login-incorrect-password", "auth", "failure"}, "fu": {"failed-login-invalid-email-username", "auth", "failure"},
-	"fs": {"failed-signup", "auth", "failure"}, "flo": {"failed-logout", "auth", "failure"}, "fsa": {"failed-silent-auth", "auth", "failure"}, "fc": {"failed-by-connector", "auth", "failure"},
+	"f": {"failed-login", "auth", "failure"}, "fp": {"incorrect-password", "auth", "failure"}, "fu": {"invalid-username-or-email", "auth", "failure"},
+	"fs": {"user-signup-failed", "auth", "failure"}, "flo": {"failed-logout", "auth", "failure"}, "fsa": {"failed-silent-auth", "auth", "failure"}, "fc": {"failed-by-connector", "auth", "failure"},
 	"fce": {"failed-to-change-email", "write", "failure"}, "fcp": {"failed-change-password", "credential", "failure"}, "fcpn": {"failed-change-phone-number", "write", "failure"},
 	"fcpr": {"failed-change-password-request", "credential", "failure"}, "fcpro": {"failed-to-provision-ad-ldap-connector", "write", "failure"}, "fcu": {"failed-to-change-username", "write", "failure"},
 	"fco": {"origin-not-allowed", "auth", "failure"}, "fd": {"failed-to-generate-delegation-token", "credential", "failure"}, "fdeaz": {"failed-device-authorization-request", "auth", "failure"},
 	"fdeac": {"failed-device-activation", "auth", "failure"}, "fdecc": {"user-canceled-device-confirmation", "auth", "failure"}, "fdu": {"failed-user-deletion", "admin", "failure"},
-	"feacft": {"failed-exchange", "credential", "failure"}, "feccft": {"failed-exchange", "credential", "failure"}, "fede": {"failed-exchange", "credential", "failure"},
-	"feoobft": {"failed-exchange", "credential", "failure"}, "feotpft": {"failed-exchange", "credential", "failure"}, "fepft": {"failed-exchange", "credential", "failure"},
-	"fercft": {"failed-exchange", "credential", "failure"}, "fertft": {"failed-exchange", "credential", "failure"}, "fens": {"failed-exchange-native-social-login", "auth", "failure"},
+	"feacft": {"failed-exchange-auth-code-for-access-token", "credential", "failure"}, "feccft": {"failed-exchange-client-credentials-for-access-token", "credential", "failure"}, "fede": {"failed-exchange", "credential", "failure"},
+	"feoobft": {"failed-exchange", "credential", "failure"}, "feotpft": {"failed-exchange", "credential", "failure"}, "fepft": {"failed-exchange-password-for-access-token", "credential", "failure"},
+	"fercft": {"failed-exchange", "credential", "failure"}, "fertft": {"failed-exchange-refresh-token-for-access-token", "credential", "failure"}, "fens": {"failed-exchange-native-social-login", "auth", "failure"},
 	"ferrt": {"failed-exchange-rotating-refresh-token", "credential", "failure"}, "fi": {"failed-to-accept-user-invitation", "auth", "failure"}, "fn": {"failed-to-send-email-notification", "write", "failure"},
 	"fui": {"failed-to-import-users", "write", "failure"}, "fv": {"failed-to-send-verification-email", "write", "failure"}, "fvr": {"failed-to-process-verification-email-request", "write", "failure"},
 	"gd_auth_failed": {"mfa-auth-failed", "auth", "failure"}, "gd_auth_rejected": {"user-rejected-mfa", "auth", "failure"}, "gd_auth_succeed": {"mfa-auth-succeeded", "auth", "success"},

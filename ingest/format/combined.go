@@ -261,7 +261,8 @@ func shapeLower(c byte) byte {
 	return 0
 }
 
-// setRequest reads METHOD target PROTOCOL.
+// setRequest reads METHOD target PROTOCOL. The version is an attr where it is not
+// the usual one, 1.1.
 func setRequest(row *tokenwatch.Row, request []byte) {
 	method, rest, ok := bytes.Cut(request, []byte(" "))
 	if !ok || len(method) > 24 || !isMethod(method) || len(rest) == 0 {
@@ -273,8 +274,12 @@ func setRequest(row *tokenwatch.Row, request []byte) {
 	target := rest
 	if n := len(rest) - len(" HTTP/1.1"); n >= 0 && string(rest[n:n+6]) == " HTTP/" {
 		target = rest[:n] // the common case
+		if version := rest[n+6:]; string(version) != "1.1" {
+			row.AddAttr(row.Keep("http.version"), version)
+		}
 	} else if i := bytes.LastIndex(rest, []byte(" HTTP/")); i >= 0 {
 		target = rest[:i]
+		row.AddAttr(row.Keep("http.version"), rest[i+len(" HTTP/"):])
 	}
 	row.SetText(tokenwatch.ColMethod, method)
 	setTarget(row, target)

@@ -116,17 +116,10 @@ func TestCrowdsec(t *testing.T) {
 			continue
 		}
 		p, _ := f.New(Config{})
-		mixed := NewMixed(Config{})
 		var row tokenwatch.Row
 		for i, rec := range recs {
 			row.Reset()
 			err := p.Parse(rec, &row)
-			if err != nil && err != ErrNoRecord { // as the pipeline does
-				row.Reset()
-				if mixed.Parse(rec, &row) == nil {
-					err = nil
-				}
-			}
 			if err == ErrNoRecord {
 				continue
 			}
@@ -215,18 +208,11 @@ func TestECS(t *testing.T) {
 			t.Logf("%s: taken for %s, not %s", stream, f.Name, want)
 		}
 		p, _ := f.New(Config{})
-		mixed := NewMixed(Config{})
 		var s share
 		var row tokenwatch.Row
 		for _, e := range events {
 			row.Reset()
 			err := p.Parse(e.Input, &row)
-			if err != nil {
-				row.Reset()
-				if mixed.Parse(e.Input, &row) == nil {
-					err = nil
-				}
-			}
 			for field, want := range expectedCore(e.Expected) {
 				got := ""
 				if err == nil {

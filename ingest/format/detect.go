@@ -9,8 +9,10 @@ const (
 )
 
 // Detect chooses the format of a source from its first records: the one that
-// parses most of them, and of equals the one they look most like. Garbage among
-// good records does not change the choice; if no format parses any, the error
+// parses most of them, and of those that parse about as many the one they look
+// most like: a format of its own wins over one that reads anything, though it
+// refuses what is none of its records. Garbage among good records does not
+// change the choice; if no format parses any, the error
 // is a *tokenwatch.Rejection with ReasonUnknown. It depends on nothing but the
 // sample.
 func Detect(sample [][]byte) (Format, error) { return DetectWith(Config{}, sample) }
@@ -19,8 +21,12 @@ func Detect(sample [][]byte) (Format, error) { return DetectWith(Config{}, sampl
 // are looked for first.
 func DetectWith(c Config, sample [][]byte) (Format, error) {
 	sample = sample[:min(len(sample), sampleRecords)]
-	var best Format
-	bestParsed, bestLooks := 0, 0
+	type candidate struct {
+		format        Format
+		parsed, looks int
+	}
+	var all []candidate
+	most := 0
 	var row tokenwatch.Row
 	for i := range len(c.Custom) + len(All) {
 		f := formatAt(c.Custom, i)
@@ -47,14 +53,19 @@ func DetectWith(c Config, sample [][]byte) (Format, error) {
 				looks += look
 			}
 		}
-		if parsed > bestParsed || parsed == bestParsed && looks > bestLooks {
-			best, bestParsed, bestLooks = f, parsed, looks
+		all = append(all, candidate{f, parsed, looks})
+		most = max(most, parsed)
+	}
+	var best candidate
+	for _, c := range all {
+		if 4*c.parsed >= 3*most && c.looks > best.looks {
+			best = c
 		}
 	}
-	if bestParsed == 0 {
+	if best.parsed == 0 {
 		return Format{}, reject(tokenwatch.ReasonUnknown, "no format reads any of the first records")
 	}
-	return best, nil
+	return best.format, nil
 }
 
 // formatAt returns format i of custom and All.

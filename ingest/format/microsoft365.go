@@ -48,6 +48,7 @@ DeviceProperties.Name            = key
 DeviceProperties.Value           = value
 DeviceProperties[SessionId]      = session?
 SiteUrl                          = attrs.site
+SharePointMetaData.FilePathUrl   = attrs.url.original
 SourceFileName                   = attrs.file.name
 TargetUserOrGroupName            = attrs.user.target.name
 GroupName                        = attrs.group.name
@@ -153,7 +154,7 @@ Set *                                   = write
 `,
 	derive: func(p *auditParser) {
 		row := p.row
-		for _, name := range []string{"ip", "ip3", "ip2"} {
+		for _, name := range []string{"ip2", "ip", "ip3"} {
 			v := p.text(name)
 			if v == nil || row.Has(tokenwatch.ColSrcIP) {
 				continue

@@ -56,7 +56,12 @@ target[PublicClientApp]                     = attrs.client_id fact.lineage
 target[Client secret]                       = fact.subject:provider_id attrs.client_secret_id
 target[ClientSecret]                        = fact.subject:provider_id attrs.client_secret_id
 target.alternateId                          = attrs.target.alternate_id fact.owner
-target.displayName                          = attrs.target.name fact.label
+target.displayName                          = value:name
+target[User]:name                           = attrs.user.target.full_name
+target[UserGroup]:name                      = attrs.user.target.group.name
+target[Token]:name                          = attrs.target.name fact.label
+target[PublicClientApp]:name                = attrs.target.name fact.app
+target[AppInstance]:name                    = attrs.target.name fact.app
 target.detailEntry.expiresAt                = attrs.expires_at fact.expires
 `,
 	outcomes: `
@@ -130,7 +135,7 @@ security.threat.detected            = auth
 		case "SystemPrincipal", "PublicClientApp", "AppInstance", "Client":
 			p.set(tokenwatch.ColActorKind, "service")
 		}
-		if login := p.text("login"); login != nil && string(p.text("actortype")) == "User" {
+		if login := p.text("login"); login != nil {
 			name, _, _ := bytes.Cut(login, []byte("@"))
 			p.attr("user.name", name)
 		}

@@ -34,6 +34,7 @@ import (
 //	parameters.name     = key                // an item of a list of names and values,
 //	parameters.value    = value              // whose parts have the paths
 //	parameters[scope]   = scope
+//	target.name         = value:name         // another value of the item, whose path is target[…]:name
 //	new_key.id          = fact.subject:provider_id // what the action did to a token: see factPart
 //
 // Actions has a line an action: its name, or a pattern with stars, and its
@@ -134,12 +135,15 @@ func compile(p *product) *table {
 	for path, what := range lines(p.name, p.fields) {
 		r := t.ruleOf(path, strings.Fields(what))
 		for _, outer := range append([]string{""}, p.under...) {
-			if r.op == toKey || r.op == toValue {
-				r.carrier = outer + path[:strings.LastIndexByte(path, '.')]
-				r.base = fold(r.carrier)
+			r.many = slices.Clone(r.many)
+			for _, one := range append([]*rule{&r}, pointers(r.many)...) {
+				if one.op == toKey || one.op == toValue {
+					one.carrier = outer + path[:strings.LastIndexByte(path, '.')]
+					one.base = fold(one.carrier)
+				}
 			}
 			t.rules[fold(outer+path)] = r
-			if list, name, ok := strings.Cut(path, "["); ok { // as an object of names and values
+			if list, name, ok := strings.Cut(path, "["); ok && strings.HasSuffix(name, "]") { // as an object of names and values
 				t.rules[fold(outer+list+"."+strings.TrimSuffix(name, "]"))] = r
 			}
 		}
@@ -156,6 +160,13 @@ func compile(p *product) *table {
 		t.outcomes[word] = outcome
 	}
 	return t
+}
+
+func pointers(rules []rule) (out []*rule) {
+	for i := range rules {
+		out = append(out, &rules[i])
+	}
+	return out
 }
 
 // lines gives the two sides of each line of a table.
@@ -204,7 +215,7 @@ func (t *table) target(s string) (rule, bool) {
 	case "key":
 		return rule{op: toKey}, true
 	case "value":
-		return rule{op: toValue}, true
+		return rule{op: toValue, issuer: arg}, true
 	case "url":
 		return rule{op: toURL}, true
 	case "query":

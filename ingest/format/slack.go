@@ -8,8 +8,8 @@ var slack = product{
 	marks: []string{`"action"`, `"actor"`, `"entity"|"context"`, `"date_create"|"context"`},
 	under: []string{"json."},
 	fields: `
-date_create                    = time
-details.action_timestamp       = attrs.action_timestamp @happened
+date_create                    = time?
+details.action_timestamp       = time attrs.action_timestamp
 id                             = request_id
 action                         = action
 actor.type                     = drop

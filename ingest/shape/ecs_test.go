@@ -1,0 +1,308 @@
+package shape
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
+	"github.com/tokenwatch/tokenwatch/ingest/seal"
+	"github.com/tokenwatch/tokenwatch/ingest/source"
+)
+
+// sealed reads a body as the pipeline does.
+func sealed(t *testing.T, name, body string) (*tokenwatch.Batch, []tokenwatch.Reject) {
+	t.Helper()
+	keys, err := seal.NewKeys(bytes.Repeat([]byte{7}, seal.KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := ingest.New(nil, ingest.Config{Keys: keys, Now: func() time.Time { return time.Unix(1.7e9, 0) }})
+	s, _, err := p.Seal(source.Delivery{Tenant: tokenwatch.DefaultTenant, Source: "test", Format: name, Body: strings.NewReader(body)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Batch, s.Request.Rejects
+}
+
+// What ECS allows in the fields that categorise an event.
+var (
+	ecsCategories = words("api authentication configuration database driver email file host iam intrusion_detection library malware network package process registry session threat vulnerability web")
+	ecsTypes      = words("access admin allowed change connection creation deletion denied device end error group indicator info installation protocol start user")
+	ecsOutcomes   = words("success failure unknown")
+)
+
+func words(s string) map[any]bool {
+	m := map[any]bool{}
+	for _, w := range strings.Fields(s) {
+		m[w] = true
+	}
+	return m
+}
+
+// TestECS: of every row of every format's golden cases the document has a time
+// and ECS's own words, is nested, and encodes alike each time.
+func TestECS(t *testing.T) {
+	rows := 0
+	for name, bodies := range corpus(t) {
+		for _, body := range bodies {
+			b, _ := sealed(t, name, body)
+			if b == nil {
+				continue
+			}
+			for i := range b.Rows() {
+				rows++
+				d := ECS(b, i)
+				first, _ := json.Marshal(d)
+				if again, _ := json.Marshal(ECS(b, i)); !bytes.Equal(first, again) {
+					t.Fatalf("%s: a row has two documents", name)
+				}
+				flat := map[string]any{}
+				flatten(roundTrip(t, d), "", flat)
+				if _, err := time.Parse("2006-01-02T15:04:05.000Z", fmt.Sprint(flat["@timestamp"])); err != nil {
+					t.Errorf("%s: @timestamp %v", name, flat["@timestamp"])
+				}
+				for field, allowed := range map[string]map[any]bool{"event.category": ecsCategories, "event.type": ecsTypes} {
+					list, _ := flat[field].([]any)
+					if len(list) == 0 {
+						t.Errorf("%s: %s is %v", name, field, flat[field])
+					}
+					for _, v := range list {
+						if !allowed[v] {
+							t.Errorf("%s: %s has no value %v", name, field, v)
+						}
+					}
+				}
+				if o, ok := flat["event.outcome"]; ok && !ecsOutcomes[o] {
+					t.Errorf("%s: event.outcome %v", name, o)
+				}
+				noDots(t, name, d)
+			}
+		}
+	}
+	if rows < 100 {
+		t.Errorf("only %d rows", rows)
+	}
+}
+
+// noDots fails if an object has a name with a dot in it: nested is nested.
+func noDots(t *testing.T, name string, d Document) {
+	t.Helper()
+	for k, v := range d {
+		if strings.Contains(k, ".") {
+			t.Errorf("%s: a name %q", name, k)
+		}
+		if inner, ok := v.(Document); ok {
+			noDots(t, name, inner)
+		}
+	}
+}
+
+// TestDocument: a path that is taken stays as it is.
+func TestDocument(t *testing.T) {
+	d := Document{}
+	for _, c := range []struct {
+		path string
+		ok   bool
+	}{{"a.b", true}, {"a.b", false}, {"a.b.c", false}, {"a", false}, {"a.c", true}, {"e", true}, {"e.f", false}} {
+		if d.set(c.path, "v") != c.ok {
+			t.Errorf("set %s: not %v", c.path, c.ok)
+		}
+	}
+	d.hold("user.name")
+	d.put("user.name", "x")
+	d.release()
+	if d.get("user.name") != "" || d["user"] != nil || d.get("a.b") != "v" {
+		t.Errorf("%v", d)
+	}
+}
+
+func dataDir() string {
+	dir := os.Getenv("TOKENWATCH_DATA")
+	if dir == "" {
+		dir = "../../../shared/data"
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// ecsStreams are the collected streams of the products that have a format.
+var ecsStreams = []string{
+	"github/audit", "github/secret_scanning", "gcp/audit", "azure/activitylogs", "azure/auditlogs", "azure/signinlogs", "azure/identity_protection", "azure/provisioning",
+	"o365/audit", "okta/system", "auth0/logs", "google_workspace/admin", "google_workspace/login", "google_workspace/token", "google_workspace/groups", "google_workspace/saml",
+	"google_workspace/user_accounts", "google_workspace/drive", "google_workspace/gcp", "google_workspace/access_transparency", "google_workspace/context_aware_access",
+	"google_workspace/rules", "google_workspace/group_enterprise", "google_workspace/device", "slack/audit", "hashicorp_vault/audit", "1password/audit_events", "1password/item_usages", "1password/signin_attempts",
+	"atlassian_jira/audit", "atlassian_confluence/audit", "cloudflare_logpush/audit", "cloudflare_logpush/access_request", "cloudflare_logpush/http_request", "cloudflare_logpush/firewall_event",
+	"cloudflare_logpush/gateway_http", "aws/cloudtrail",
+	"nginx/access", "apache/access", "iis/access", "squid/log", "traefik/access", "aws/elb_logs", "aws/s3access", "aws/cloudfront_logs", "aws/apigateway_logs", "nginx_ingress_controller/access",
+}
+
+// TestECSStreams compares the documents with the ones expected of the same
+// events, in the fields that matter: when, what, how it ended, who, whence, HTTP.
+func TestECSStreams(t *testing.T) {
+	dir := dataDir()
+	if dir == "" {
+		return // only where the streams are
+	}
+	all, good := 0, 0
+	for _, stream := range ecsStreams {
+		in := readStream(t, filepath.Join(dir, "ecs-pipelines", stream+".jsonl"))
+		type event struct {
+			ID       string          `json:"id"`
+			Input    json.RawMessage `json:"input"`
+			Expected map[string]any  `json:"expected"`
+		}
+		var events []event
+		var sample [][]byte
+		for line := range bytes.Lines(in) {
+			var e event
+			if err := json.Unmarshal(line, &e); err != nil {
+				t.Fatal(err)
+			}
+			var text string
+			var message struct{ Message string }
+			if json.Unmarshal(e.Input, &text) == nil {
+				e.Input = []byte(text)
+			} else if json.Unmarshal(e.Input, &message) == nil && message.Message != "" {
+				e.Input = []byte(message.Message)
+			}
+			if e.Expected != nil {
+				events = append(events, e)
+				sample = append(sample, e.Input)
+			}
+		}
+		f, err := format.Detect(sample)
+		if err != nil {
+			t.Logf("%s: %v", stream, err)
+			f.Name = "auto"
+		}
+		n, right := 0, 0
+		wrong := map[string]int{}
+		for _, e := range events {
+			got := map[string]any{}
+			if b, _ := sealed(t, f.Name, string(e.Input)); b != nil && b.Rows() > 0 {
+				flatten(roundTrip(t, ECS(b, 0)), "", got)
+			}
+			want := map[string]any{}
+			flatten(e.Expected, "", want)
+			for field, v := range want {
+				if !core(field) || v == "-" { // the log's word for nothing
+					continue
+				}
+				n++
+				if same(field, got[field], v) {
+					right++
+					continue
+				}
+				wrong[field]++
+				if testing.Verbose() {
+					t.Logf("  %s %s: %v, expected %v", e.ID, field, got[field], v)
+				}
+			}
+		}
+		all, good = all+n, good+right
+		t.Logf("%-40s %-16s %5d of %5d core fields (%.1f %%) %s", stream, f.Name, right, n, 100*float64(right)/float64(max(n, 1)), most(wrong))
+	}
+	t.Logf("all: %d of %d (%.2f %%)", good, all, 100*float64(good)/float64(max(all, 1)))
+	if good*100 < all*90 {
+		t.Errorf("only %d of %d core fields are as expected", good, all)
+	}
+}
+
+func most(wrong map[string]int) string {
+	var keys []string
+	for k := range wrong {
+		keys = append(keys, k)
+	}
+	sort.Slice(keys, func(i, j int) bool { return wrong[keys[i]] > wrong[keys[j]] })
+	var b strings.Builder
+	for _, k := range keys[:min(len(keys), 6)] {
+		fmt.Fprintf(&b, " %s:%d", k, wrong[k])
+	}
+	return b.String()
+}
+
+func readStream(t *testing.T, file string) []byte {
+	t.Helper()
+	in, err := os.ReadFile(file)
+	if err == nil {
+		return in
+	}
+	z, err := os.Open(file + ".gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	r, err := gzip.NewReader(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, err = io.ReadAll(r); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+func roundTrip(t *testing.T, d Document) map[string]any {
+	t.Helper()
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func flatten(in map[string]any, prefix string, out map[string]any) {
+	for k, v := range in {
+		if m, ok := v.(map[string]any); ok {
+			flatten(m, prefix+k+".", out)
+			continue
+		}
+		out[prefix+k] = v
+	}
+}
+
+func core(field string) bool {
+	switch field {
+	case "@timestamp", "event.action", "event.outcome", "source.ip":
+		return true
+	}
+	return strings.HasPrefix(field, "user.") || strings.HasPrefix(field, "http.") || strings.HasPrefix(field, "url.")
+}
+
+// same compares two values: times to the millisecond, a list of one with its
+// element, numbers with numbers.
+func same(field string, got, want any) bool {
+	if l, ok := want.([]any); ok && len(l) == 1 {
+		want = l[0]
+	}
+	if l, ok := got.([]any); ok && len(l) == 1 {
+		got = l[0]
+	}
+	if field == "@timestamp" {
+		g, err1 := time.Parse(time.RFC3339Nano, fmt.Sprint(got))
+		w, err2 := time.Parse(time.RFC3339Nano, fmt.Sprint(want))
+		return err1 == nil && err2 == nil && g.Truncate(time.Millisecond).Equal(w.Truncate(time.Millisecond))
+	}
+	if n, ok := want.(float64); ok {
+		return got == n
+	}
+	return reflect.DeepEqual(got, want)
+}
