@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"proto/tokenwatch/v1": {},
 	"proto/google/api":    {},
 	"api":                 {".", "storage", "api/*", "proto", "proto/*"},
-	"api/v1":              {".", "storage", "proto/*", "api/filter", "api/notify"},
+	"api/v1":              {".", "storage", "query", "query/*", "engine/expr", "proto/*", "api/filter", "api/notify"},
 	"api/filter":          {},
 	"api/plain":           {},
 	"api/notify":          {".", "storage", "api/plain"},
