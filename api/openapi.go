@@ -35,6 +35,9 @@ func openAPI(version string, extra []route) ([]byte, error) {
 	if err := describeIngest(paths); err != nil {
 		return nil, err
 	}
+	if err := describeQuery(paths); err != nil {
+		return nil, err
+	}
 	if err := describeWatch(paths); err != nil {
 		return nil, err
 	}
@@ -74,6 +77,38 @@ func describeIngest(paths map[string]any) error {
 		map[string]any{"name": "Content-Encoding", "in": "header", "type": "string", "enum": []string{"identity", "gzip", "zstd"}},
 		map[string]any{"name": "records", "in": "body", "required": true, "schema": map[string]any{"type": "string", "format": "binary"}},
 	}
+	return nil
+}
+
+// describeQuery says that Accept picks the format, and that the answer is the
+// body itself.
+func describeQuery(paths map[string]any) error {
+	post, err := operation(paths, "/v1/query", "post")
+	if err != nil {
+		return err
+	}
+	post["produces"] = []string{
+		"application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet",
+	}
+	post["parameters"] = []any{
+		map[string]any{"name": "body", "in": "body", "required": true, "schema": map[string]any{
+			"type": "object", "required": []string{"sql"}, "properties": map[string]any{"sql": map[string]any{"type": "string"}},
+		}},
+	}
+	column := map[string]any{"type": "object", "properties": map[string]any{
+		"name": map[string]any{"type": "string"}, "type": map[string]any{"type": "string"},
+	}}
+	responses, _ := post["responses"].(map[string]any)
+	if responses == nil {
+		return fmt.Errorf("the generated OpenAPI document has no responses of POST /v1/query")
+	}
+	responses["200"] = map[string]any{"description": "The answer. What the query took is in it, or in the trailer Tokenwatch-Statistics.", "schema": map[string]any{
+		"type": "object", "properties": map[string]any{
+			"columns":    map[string]any{"type": "array", "items": column},
+			"rows":       map[string]any{"type": "array", "items": map[string]any{"type": "array", "items": map[string]any{}}},
+			"statistics": map[string]any{"$ref": "#/definitions/v1QueryStatistics"},
+		},
+	}}
 	return nil
 }
 

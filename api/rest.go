@@ -110,6 +110,12 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		grant: "/tokenwatch.v1.Findings/Watch", query: query["GET /v1/findings:watch"], stream: true,
 		handler: &events{client: pb.NewFindingsClient(conn), json: newMarshaler(), write: s.config.Limits.Write},
 	}))
+	queries := &v1.Queries{History: s.config.Store}
+	if s.config.Queries != nil {
+		queries.Engine = s.config.Queries.Engine
+	}
+	queries.Write, queries.Fail = s.config.Limits.Write, writeError
+	mux.Handle("POST /v1/query", s.guard(route{grant: "/tokenwatch.v1.Query/Query", handler: queries}))
 	s.senders(mux)
 	mux.Handle("/", s.guard(route{ownQuery: true, handler: gateway}))
 	return s.outermost(mux), nil
@@ -235,7 +241,11 @@ func (s *Server) outermost(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		counted := &statusWriter{ResponseWriter: w, refused: func(code int) { linger(w, r, code) }}
 		defer func() {
-			if p := recover(); p != nil {
+			p := recover()
+			if p == http.ErrAbortHandler {
+				panic(p) // the answer is cut off, and is to be seen to be
+			}
+			if p != nil {
 				s.config.Logger.ErrorContext(r.Context(), "request failed", "error", fmt.Sprint("panic: ", p))
 				if counted.code == 0 {
 					writeError(counted, v1.Fail(tokenwatch.RefusedInternal, "internal error", 0))

@@ -28,6 +28,9 @@ const (
 	ReasonBadCursor        = "bad_cursor"          // a cursor or page token that was not made for this request
 	ReasonBadFilter        = "bad_filter"          // a filter outside the documented subset
 	ReasonPrecondition     = "failed_precondition" // it is in a state in which that cannot be done
+	ReasonBadQuery         = "bad_query"           // a statement that cannot be read or does not fit the tables
+	ReasonQueryLimit       = "query_limit"         // a statement that asks for more than the limits allow
+	ReasonNotAcceptable    = "not_acceptable"      // the caller takes no format that there is
 	ReasonRateLimited      = "rate_limited"        // too many failed attempts, or too many waiting
 	ReasonMethodNotAllowed = "method_not_allowed"  // the path exists, not for this HTTP method
 	ReasonNotImplemented   = "not_implemented"     // no such gRPC method
@@ -57,6 +60,9 @@ var kinds = map[string]kind{
 
 	ReasonBadCursor:        {codes.InvalidArgument, http.StatusBadRequest},
 	ReasonBadFilter:        {codes.InvalidArgument, http.StatusBadRequest},
+	ReasonBadQuery:         {codes.InvalidArgument, http.StatusBadRequest},
+	ReasonQueryLimit:       {codes.InvalidArgument, http.StatusRequestEntityTooLarge},
+	ReasonNotAcceptable:    {codes.InvalidArgument, http.StatusNotAcceptable},
 	ReasonUnauthenticated:  {codes.Unauthenticated, http.StatusUnauthorized},
 	ReasonForbidden:        {codes.PermissionDenied, http.StatusForbidden},
 	ReasonNotFound:         {codes.NotFound, http.StatusNotFound},

@@ -48,6 +48,8 @@ type Config struct {
 	Random io.Reader
 	Now    func() time.Time // default time.Now
 
+	Queries *Queries // nil: nothing can be queried
+
 	CursorKey []byte // authenticates cursors and page tokens; the same over restarts
 	Version   string // of the program
 	Commit    string // of its source; may be empty
@@ -97,6 +99,11 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})
 	pb.RegisterIngestServer(s, &ingest{to: c.Ingest})
+	if c.Queries == nil {
+		c.Queries = &Queries{}
+	}
+	c.Queries.History = c.History
+	pb.RegisterQueryServer(s, c.Queries)
 	pb.RegisterSystemServer(s, &system{version: c.Version, commit: c.Commit})
 }
 

@@ -23,6 +23,7 @@ type cli struct {
 	Scan   scanCmd   `cmd:"" help:"Look for findings in log files, without a store."`
 	Parse  parseCmd  `cmd:"" help:"Print log records as they would be stored."`
 
+	Query    queryCmd    `cmd:"" help:"Ask in SQL."`
 	Findings findingsCmd `cmd:"" help:"List findings."`
 	Finding  findingCmd  `cmd:"" help:"Show one finding with its reasons and evidence."`
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`

@@ -69,7 +69,7 @@ func parseExample(t *testing.T, line string) {
 	parser, err := newParser(&grammar, &console{stdout: new(bytes.Buffer), stderr: new(bytes.Buffer)})
 	must(t, err)
 	var words []string
-	for _, w := range strings.Fields(line) {
+	for _, w := range shellWords(line) {
 		if w == "|" || w == ">" || w == "#" || w == "&" {
 			break
 		}
@@ -90,6 +90,17 @@ func parseExample(t *testing.T, line string) {
 	}
 }
 
+// shellWords splits at spaces, but for those between double quotes.
+func shellWords(line string) []string {
+	quoted := false
+	return strings.FieldsFunc(line, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return r == ' ' && !quoted
+	})
+}
+
 // TestCommandNames: the commands that scripts and docs rely on exist.
 func TestCommandNames(t *testing.T) {
 	var grammar cli
@@ -99,7 +110,7 @@ func TestCommandNames(t *testing.T) {
 	for _, leaf := range parser.Model.Leaves(false) {
 		have[strings.Fields(leaf.Path())[0]] = true
 	}
-	for _, name := range strings.Fields("serve ingest scan parse findings finding rejects keys export verify formats detectors config demo version") {
+	for _, name := range strings.Fields("serve ingest scan parse query findings finding rejects keys export verify formats detectors config demo version") {
 		if !have[name] {
 			t.Errorf("there is no command %s", name)
 		}

@@ -200,6 +200,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			return err
 		},
 		Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
+		Queries:   &v1.Queries{Engine: newQueries(w.site.store, asks.wall.names, c.now)},
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
 	}
