@@ -120,7 +120,7 @@ func (m *merger) open(inputs []Input) error {
 			return fmt.Errorf("read %s: %w", in.Name, err)
 		}
 		h.sealer = m.sealer // one sealer fills a builder
-		h.begin(m.c.Source)
+		h.begin(m.c.Source, m.c.Format == source.FormatAuto)
 		h.framer = frame.New(f.Frame, r, m.p.c.MaxRecord)
 		more, err := m.advance(h)
 		if err != nil {

@@ -121,7 +121,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 	if err != nil {
 		return Submission{}, "", err
 	}
-	w.begin(d.Source)
+	w.begin(d.Source, d.Format == source.FormatAuto)
 	if w.sealer.Holds(w.source) {
 		pool.Put(w)
 		return Submission{}, "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "the name of the source holds a credential"}

@@ -34,16 +34,21 @@ type worker struct {
 	builder tokenwatch.Builder
 	rejects []tokenwatch.Reject
 	records int
-	looked  int // records that were looked at to find a format after all
-	faults  int // panics: the worker is not used again
+	auto    bool          // records of other formats are read too
+	mixed   *format.Mixed // for those; made when first needed
+	strange int           // records in a row that no format reads
+	looked  int           // records that were looked at to find a format after all
+	faults  int           // panics: the worker is not used again
 	log     *slog.Logger
 	now     func() time.Time
 }
 
-// begin makes the worker ready for a request.
-func (w *worker) begin(source string) {
+// begin makes the worker ready for a request. Auto says that its format was found,
+// not named.
+func (w *worker) begin(source string, auto bool) {
+	w.auto = auto
 	w.source = append(w.source[:0], source...)
-	w.rejects, w.records, w.looked = nil, 0, 0
+	w.rejects, w.records, w.looked, w.strange = nil, 0, 0, 0
 }
 
 // header returns the header that the parser has read, nil without one.
@@ -104,7 +109,9 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 	defer w.fault(&rejection)
 	w.row.Reset()
 	if err := w.parser.Parse(record.Bytes, &w.row); err != nil {
-		return rejectionOf(err)
+		if rejection := rejectionOf(err); rejection == noRecord || !w.other(record.Bytes, rejection) {
+			return rejection
+		}
 	}
 	w.row.SetText(tokenwatch.ColSource, w.source)
 	if !w.row.Has(tokenwatch.ColFormat) { // a record within another has the names of both
@@ -121,6 +128,28 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 		return &tokenwatch.Rejection{Reason: tokenwatch.ReasonNoTime}
 	}
 	return nil
+}
+
+// maxOther is how many records in a row are looked at for another format when
+// none is found: what is not understood shall not cost more than what is.
+const maxOther = 64
+
+// other reads a record that the format found for its source does not understand:
+// it may be of another.
+func (w *worker) other(record []byte, rejection *tokenwatch.Rejection) bool {
+	if !w.auto || rejection.Reason != tokenwatch.ReasonMalformed || w.strange >= maxOther {
+		return false
+	}
+	if w.mixed == nil {
+		w.mixed = format.NewMixed(w.config)
+	}
+	w.row.Reset()
+	if w.mixed.Parse(record, &w.row) != nil {
+		w.strange++
+		return false
+	}
+	w.strange = 0
+	return true
 }
 
 // rejectionOf returns the rejection that a parser returned. The text of another

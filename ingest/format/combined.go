@@ -98,16 +98,22 @@ func spaceBracket(b []byte) int {
 }
 
 // combinedClient reads client, ident and user. The user may hold spaces. A host
-// that stands before an address is the virtual host.
+// that stands before an address is the virtual host; of several addresses, which
+// is what proxies forwarded for, the first is the client.
 func combinedClient(row *tokenwatch.Row, head []byte) error {
 	client, rest := word(head)
+	if len(client) > 0 && (client[0] == '"' || client[len(client)-1] == ',') {
+		client, rest = forwarded(row, head)
+	}
 	ident, user := word(rest)
 	if len(ident) > 2 && len(user) > 0 {
-		if _, _, ok := address(ident); ok {
-			host, _, _ := bytes.Cut(client, []byte(":"))
-			row.SetText(tokenwatch.ColHost, host)
-			client = ident
-			ident, user = word(user)
+		if _, _, ok := address(bytes.TrimRight(ident, ",")); ok {
+			if _, _, ok := address(client); !ok {
+				host, _, _ := bytes.Cut(client, []byte(":"))
+				row.SetText(tokenwatch.ColHost, host)
+			}
+			client, rest = forwarded(row, rest)
+			ident, user = word(rest)
 		}
 	}
 	if len(client) == 0 || len(ident) == 0 {
@@ -126,6 +132,40 @@ func combinedClient(row *tokenwatch.Row, head []byte) error {
 	}
 	setUser(row, bytes.TrimSpace(user))
 	return nil
+}
+
+// forwarded reads a list of addresses, which may be quoted, and addresses behind
+// it. It returns the first; a list becomes an attr.
+func forwarded(row *tokenwatch.Row, b []byte) (first, rest []byte) {
+	b = bytes.TrimLeft(b, " ")
+	list := b
+	if b[0] == '"' {
+		if i := bytes.IndexByte(b[1:], '"'); i >= 0 {
+			list, rest = b[1:i+1], bytes.TrimLeft(b[i+2:], " ")
+			first, _, _ = bytes.Cut(list, []byte(","))
+		} else {
+			return word(b)
+		}
+	} else {
+		var last []byte
+		first, rest = word(b)
+		for last = first; len(last) > 0 && last[len(last)-1] == ','; {
+			last, rest = word(rest)
+		}
+		list = bytes.TrimRight(b[:len(b)-len(rest)], " ")
+		first = bytes.TrimRight(first, ",")
+	}
+	for {
+		next, more := word(rest)
+		if _, _, ok := address(next); !ok || len(more) == 0 || len(next) < 3 {
+			break
+		}
+		rest = more
+	}
+	if len(list) > len(first) {
+		row.AddAttr(row.Keep("x_forwarded_for"), list)
+	}
+	return first, rest
 }
 
 // setUser takes the user of an access log, in whose place tokens and their

@@ -116,10 +116,17 @@ func TestCrowdsec(t *testing.T) {
 			continue
 		}
 		p, _ := f.New(Config{})
+		mixed := NewMixed(Config{})
 		var row tokenwatch.Row
 		for i, rec := range recs {
 			row.Reset()
 			err := p.Parse(rec, &row)
+			if err != nil && err != ErrNoRecord { // as the pipeline does
+				row.Reset()
+				if mixed.Parse(rec, &row) == nil {
+					err = nil
+				}
+			}
 			if err == ErrNoRecord {
 				continue
 			}
@@ -160,7 +167,7 @@ func TestCrowdsec(t *testing.T) {
 var products = map[string]string{
 	"nginx/access": "combined", "nginx/error": "nginxerror", "apache/access": "combined", "apache/error": "apacheerror", "iis/access": "w3c", "squid/log": "squid",
 	"traefik/access": "traefik", "aws/elb_logs": "alb", "aws/s3access": "s3access", "aws/cloudfront_logs": "w3c", "aws/apigateway_logs": "apigateway",
-	"nginx_ingress_controller/access": "ingress", "nginx_ingress_controller/error": "",
+	"nginx_ingress_controller/access": "ingress",
 }
 
 // TestECS compares rows with the documents expected of the same events.
@@ -180,6 +187,7 @@ func TestECS(t *testing.T) {
 			ID       string          `json:"id"`
 			Input    json.RawMessage `json:"input"`
 			Expected map[string]any  `json:"expected"`
+			Fields   map[string]any  `json:"fields"`
 		}
 		var events []event
 		var sample [][]byte
@@ -208,19 +216,30 @@ func TestECS(t *testing.T) {
 			t.Logf("%s: taken for %s, not %s", stream, f.Name, want)
 		}
 		p, _ := f.New(Config{})
+		mixed := NewMixed(Config{})
 		var s share
 		var row tokenwatch.Row
 		for _, e := range events {
 			row.Reset()
 			err := p.Parse(e.Input, &row)
+			if err != nil {
+				row.Reset()
+				if mixed.Parse(e.Input, &row) == nil {
+					err = nil
+				}
+			}
 			for field, want := range expectedCore(e.Expected) {
+				if _, zone := e.Fields["event.timezone"]; zone && field == "@timestamp" {
+					continue // told beside the line, in which it is not
+				}
 				got := ""
 				if err == nil {
 					got = coreOf(&row, field)
 				}
-				s.add(got == want)
-				total.add(got == want)
-				if got != want && testing.Verbose() {
+				same := got == want || spelt(got) == spelt(want)
+				s.add(same)
+				total.add(same)
+				if !same && testing.Verbose() {
 					t.Logf("  %s %s: %q, expected %q (%v)", e.ID, field, got, want, err)
 				}
 			}
@@ -228,6 +247,12 @@ func TestECS(t *testing.T) {
 		t.Logf("%-34s as %-11s %4d of %4d core fields (%.1f %%)", stream, f.Name, s.good, s.all, s.percent())
 	}
 	t.Logf("all: %d of %d (%.2f %%)", total.good, total.all, total.percent())
+}
+
+// spelt undoes percent-encoding and what stands for spaces: rows keep paths as
+// they were asked for.
+func spelt(s string) string {
+	return strings.ReplaceAll(string(appendUnescaped(nil, []byte(s))), "+", " ")
 }
 
 func sortedKeys(m map[string]string) []string {
@@ -242,7 +267,7 @@ func sortedKeys(m map[string]string) []string {
 // coreFields are the fields of a document that are compared, with our column.
 var coreFields = map[string]tokenwatch.Col{
 	"@timestamp": tokenwatch.ColTime, "event.action": tokenwatch.ColAction, "source.ip": tokenwatch.ColSrcIP, "source.port": tokenwatch.ColSrcPort, "user.name": tokenwatch.ColActor,
-	"http.request.method": tokenwatch.ColMethod, "http.response.status_code": tokenwatch.ColStatus, "http.response.body.bytes": tokenwatch.ColBytesOut,
+	"http.request.method": tokenwatch.ColMethod, "http.response.status_code": tokenwatch.ColStatus, "http.response.bytes": tokenwatch.ColBytesOut,
 	"http.request.id": tokenwatch.ColRequestID, "url.path": tokenwatch.ColPath, "url.query": tokenwatch.ColPath, "url.domain": tokenwatch.ColHost,
 	"user_agent.original": tokenwatch.ColUserAgent, "event.duration": tokenwatch.ColDuration,
 }
@@ -257,6 +282,9 @@ func expectedCore(doc map[string]any) map[string]string {
 			if v = nil; ok {
 				v = m[part]
 			}
+		}
+		if name == "http.response.bytes" && v == nil { // what the product has no better field for
+			v = dig(doc, "http", "response", "body", "bytes")
 		}
 		if list, ok := v.([]any); ok && len(list) > 0 {
 			v = list[0]
@@ -284,6 +312,18 @@ func expectedCore(doc map[string]any) map[string]string {
 		}
 	}
 	return out
+}
+
+func dig(doc map[string]any, path ...string) any {
+	var v any = doc
+	for _, part := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[part]
+	}
+	return v
 }
 
 // coreOf returns a core field of a row.

@@ -8,11 +8,10 @@ const (
 	sampleBytes   = 16 << 10 // of one record for Sniff to look at
 )
 
-// Detect chooses the format of a source from its first records: the one that
-// parses most of them, and of those that parse about as many the one they look
-// most like: a format of its own wins over one that reads anything, though it
-// refuses what is none of its records. Garbage among good records does not
-// change the choice; if no format parses any, the error
+// Detect chooses the format of a source from its first records: of those that
+// parse nearly as many of them as the one that parses most, the one they look most
+// like. So neither garbage among good records changes the choice, nor a few of
+// another format that parses the rest as well. If no format parses any, the error
 // is a *tokenwatch.Rejection with ReasonUnknown. It depends on nothing but the
 // sample.
 func Detect(sample [][]byte) (Format, error) { return DetectWith(Config{}, sample) }
@@ -21,51 +20,59 @@ func Detect(sample [][]byte) (Format, error) { return DetectWith(Config{}, sampl
 // are looked for first.
 func DetectWith(c Config, sample [][]byte) (Format, error) {
 	sample = sample[:min(len(sample), sampleRecords)]
-	type candidate struct {
-		format        Format
-		parsed, looks int
-	}
-	var all []candidate
-	most := 0
+	count := len(c.Custom) + len(formats)
 	var row tokenwatch.Row
-	for i := range len(c.Custom) + len(All) {
+	parsed, looks, most := make([]int, count), make([]int, count), 0
+	for i := range count {
 		f := formatAt(c.Custom, i)
-		if !looksLike(f, sample) {
-			continue
-		}
-		parser, err := f.New(c)
-		if err != nil {
-			continue
-		}
-		parsed, looks := 0, 0
+		var parser Parser
 		for _, record := range sample {
 			look := f.Sniff(record[:min(len(record), sampleBytes)])
 			if look == 0 {
 				continue
 			}
+			if parser == nil {
+				var err error
+				if parser, err = f.New(c); err != nil {
+					break
+				}
+			}
+			if first := firstPart(parser, record); first != nil {
+				record = first
+			}
 			row.Reset()
-			switch err := parser.Parse(record, &row); err {
-			case nil:
-				parsed++
-				looks += look
-			case ErrNoRecord: // a header tells of the format as a record does
-				parsed++
-				looks += look
+			// A header tells of the format as a record does.
+			if err := parser.Parse(record, &row); err == nil || err == ErrNoRecord {
+				parsed[i]++
+				looks[i] += look
 			}
 		}
-		all = append(all, candidate{f, parsed, looks})
-		most = max(most, parsed)
+		most = max(most, parsed[i])
 	}
-	var best candidate
-	for _, c := range all {
-		if 4*c.parsed >= 3*most && c.looks > best.looks {
-			best = c
+	chosen := -1
+	for i := range count {
+		if parsed[i] == 0 || 4*parsed[i] < 3*most {
+			continue
+		}
+		// By the mean of the looks: a/n > b/m.
+		if chosen < 0 || looks[i]*parsed[chosen] > looks[chosen]*parsed[i] {
+			chosen = i
 		}
 	}
-	if best.parsed == 0 {
+	if chosen < 0 {
 		return Format{}, reject(tokenwatch.ReasonUnknown, "no format reads any of the first records")
 	}
-	return best.format, nil
+	return formatAt(c.Custom, chosen), nil
+}
+
+// firstPart returns the first of the records that a record holds, nil if it is one.
+func firstPart(p Parser, record []byte) []byte {
+	if s, ok := p.(Splitter); ok {
+		if parts := s.Split(record); len(parts) > 0 {
+			return parts[0]
+		}
+	}
+	return nil
 }
 
 // formatAt returns format i of custom and All.
@@ -74,14 +81,4 @@ func formatAt(custom []Format, i int) Format {
 		return custom[i]
 	}
 	return formats[i-len(custom)]
-}
-
-// looksLike tells whether any record may be of format f.
-func looksLike(f Format, sample [][]byte) bool {
-	for _, record := range sample {
-		if f.Sniff(record[:min(len(record), sampleBytes)]) > 0 {
-			return true
-		}
-	}
-	return false
 }

@@ -44,6 +44,15 @@ type Headed interface {
 	SetHeader(header []byte)
 }
 
+// Splitter is a Parser of records that hold several: the events of a delivery
+// together with what they have in common.
+type Splitter interface {
+	Parser
+	// Split returns the records within a record, nil if it is one itself. They are
+	// valid as long as record is, and are each for Parse.
+	Split(record []byte) [][]byte
+}
+
 // Format is one log format.
 type Format struct {
 	Name  string

@@ -71,6 +71,25 @@ func (in *inner) read(app, message []byte, row *tokenwatch.Row) error {
 	return nil
 }
 
+// Mixed reads records of any format, each by the one it looks most like. It is
+// for what a source of one format sends besides: an error log among access logs.
+// It is not safe for use from several goroutines.
+type Mixed struct{ inner *inner }
+
+// NewMixed returns a Mixed for parsers that are told c.
+func NewMixed(c Config) *Mixed {
+	return &Mixed{&inner{config: c, parsers: make([]Parser, len(c.Custom)+len(formats)), last: make(map[string]int)}}
+}
+
+// Parse fills row, which is Reset, from record, and says in the row's format by
+// which one. It is a Parser.
+func (m *Mixed) Parse(record []byte, row *tokenwatch.Row) error {
+	if len(record) > sampleBytes {
+		return errNoFormat // what is only looked at by its beginning
+	}
+	return m.inner.read(nil, record, row)
+}
+
 // fits tells whether a format is likely to read a message.
 func (in *inner) fits(app, message []byte) bool {
 	if len(message) < minMessage {

@@ -2,6 +2,9 @@ package format
 
 import (
 	"bytes"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -96,4 +99,52 @@ func appOf(row *tokenwatch.Row) []byte {
 		}
 	}
 	return row.Text(tokenwatch.ColService)
+}
+
+// objectRules returns the rules of objects some of whose members a product names
+// in its own way.
+func objectRules(own map[string]rule) map[string]rule {
+	all := make(map[string]rule, len(jsonRules)+len(own))
+	for path, r := range jsonRules {
+		all[path] = r
+	}
+	for path, r := range own {
+		r.incidental = r.incidental || incidentalCarriers[r.carrier]
+		all[fold(path)] = r
+	}
+	return all
+}
+
+// newObjects returns the maker of parsers for objects of a product.
+func newObjects(own map[string]rule) func(Config) (Parser, error) {
+	rules := sync.OnceValue(func() map[string]rule { return objectRules(own) })
+	return func(c Config) (Parser, error) {
+		p := &jsonParser{walker: newWalker(rules())}
+		p.mapping, p.enclosed = c.Mapping, c.enclosed
+		return p, nil
+	}
+}
+
+// sniffNames returns a Sniff for objects that have all of some members; of names
+// with bars between them, one.
+func sniffNames(names ...string) func([]byte) int {
+	var all [][][]byte
+	for _, name := range names {
+		var any [][]byte
+		for one := range strings.SplitSeq(name, "|") {
+			any = append(any, []byte(`"`+one+`"`))
+		}
+		all = append(all, any)
+	}
+	return func(record []byte) int {
+		if firstByte(record) != '{' {
+			return 0
+		}
+		for _, any := range all {
+			if !slices.ContainsFunc(any, func(name []byte) bool { return bytes.Contains(record, name) }) {
+				return 0
+			}
+		}
+		return 85 + 3*len(all)
+	}
 }

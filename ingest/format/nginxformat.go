@@ -265,16 +265,5 @@ func nginxMember(rules map[string]rule, path []string, key, value string) {
 
 // objects makes a format of JSON objects some of whose members have rules of their own.
 func objects(name, doc string, rules map[string]rule) Format {
-	all := make(map[string]rule, len(jsonRules)+len(rules))
-	for path, r := range jsonRules {
-		all[path] = r
-	}
-	for path, r := range rules {
-		all[path] = r
-	}
-	return Format{Name: name, Doc: doc, Frame: frame.JSONValues, New: func(c Config) (Parser, error) {
-		p := &jsonParser{walker: newWalker(all)}
-		p.mapping, p.enclosed = c.Mapping, c.enclosed
-		return p, nil
-	}, Sniff: sniffJSON}
+	return Format{Name: name, Doc: doc, Frame: frame.JSONValues, New: newObjects(rules), Sniff: sniffJSON}
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest/normalize"
@@ -186,6 +187,7 @@ func (p *w3c) Parse(record []byte, row *tokenwatch.Row) error {
 			return err
 		}
 	}
+	percent := tabs || cloudFrontLine(p.fields)
 	columns, places := p.columns, p.places
 	if len(columns) != len(p.fields) {
 		columns = p.guess(tabs)
@@ -203,14 +205,14 @@ func (p *w3c) Parse(record []byte, row *tokenwatch.Row) error {
 		}
 		f := columns[i]
 		if f.rule.op == toColumn && f.rule.col == tokenwatch.ColUserAgent || f.rule.op == toReferer {
-			v = p.spell(v, tabs || len(p.fields) >= 23)
+			v = p.spell(v, percent)
 		}
 		p.leaf(f, v, false)
 	}
 	if places.took >= 0 {
 		took := p.fields[places.took]
 		unit := int64(1e6) // IIS
-		if bytes.IndexByte(took, '.') >= 0 || tabs || len(p.fields) >= 23 {
+		if bytes.IndexByte(took, '.') >= 0 || percent {
 			unit = 1e9 // as W3C has it
 		}
 		if d, ok := scaled(took, unit); ok {
@@ -275,14 +277,17 @@ func (p *w3c) guess(tabs bool) []*field {
 			p.guessed = append(p.guessed, p.column([]byte(name)))
 		}
 	}
-	if tabs || len(f) >= 23 && isMethod(f[5]) {
+	if tabs || cloudFrontLine(f) {
 		for name := range bytes.FieldsSeq([]byte(cloudFrontFields)) {
 			if len(p.guessed) == len(f) {
 				break
 			}
 			p.guessed = append(p.guessed, p.column(name))
 		}
-		if len(f) < 15 || len(p.guessed) < len(f) || len(f[0]) != len("2006-01-02") || !isMethod(f[5]) {
+		for n := len(p.guessed); n < len(f); n++ { // newer than what is known here
+			p.guessed = append(p.guessed, p.column(fmt.Appendf(nil, "field_%d", n+1)))
+		}
+		if len(f) < 15 || len(f[0]) != len("2006-01-02") || !isMethod(f[5]) {
 			return nil
 		}
 		return p.guessed
@@ -374,6 +379,16 @@ func (p *w3c) guess(tabs bool) []*field {
 		return nil
 	}
 	return p.guessed
+}
+
+// cloudFrontLine tells whether fields are CloudFront's, of whose line something
+// made spaces of the tabs.
+func cloudFrontLine(f [][]byte) bool {
+	if len(f) < 23 || !isMethod(f[5]) || bytes.IndexByte(f[6], '.') < 0 || len(f[7]) == 0 || f[7][0] != '/' {
+		return false
+	}
+	_, _, ok := address(f[4])
+	return ok
 }
 
 // firstOfList returns the first of addresses that commas separate.
