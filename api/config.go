@@ -33,6 +33,8 @@ type Config struct {
 	Suppressor *v1.Suppressor
 	Names      v1.Names
 	Holds      func(tenant, text string) bool
+	Tokens     storage.Tokens   // nil: there is no inventory
+	Segments   storage.Segments // for timelines; nil: they have no events
 	// Post knows what others are told of findings; nil: nobody is told.
 	Post v1.Post
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/api/notify"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
@@ -21,6 +22,7 @@ type fake struct {
 	changed      chan struct{}
 	entries      []tokenwatch.Entry
 	actions      []storage.Action
+	tokens       []tokenwatch.TokenRecord // by id
 	keys         map[string]storage.APIKey
 	suppressions map[string]tokenwatch.Suppression
 	broken       error // what writing ends with
@@ -176,6 +178,47 @@ func (f *fake) Suppressions(_ context.Context, tenant string) iter.Seq2[tokenwat
 		}
 	}
 	return values(out)
+}
+
+func (f *fake) Token(_ context.Context, tenant, name string) (tokenwatch.TokenRecord, error) {
+	for _, r := range f.tokens {
+		named := func(a tokenwatch.Alias) bool { return a.Value == name }
+		if r.Tenant == tenant && (string(r.ID) == name || slices.ContainsFunc(r.Names, named)) {
+			return r, nil
+		}
+	}
+	return tokenwatch.TokenRecord{}, storage.ErrNotFound
+}
+
+func (f *fake) Tokens(_ context.Context, tenant string, after tokenwatch.TokenID) iter.Seq2[tokenwatch.TokenRecord, error] {
+	return values(slices.DeleteFunc(slices.Clone(f.tokens), func(r tokenwatch.TokenRecord) bool {
+		return r.Tenant != tenant || r.ID <= after
+	}))
+}
+
+// Letters of two tenants, of which one is dead.
+func (f *fake) Letters(tenant string) []notify.Letter {
+	return []notify.Letter{{
+		Target: "soc-" + tenant, Tenant: tenant, Finding: "fnd_a", Revision: 1, Event: notify.Raised, State: notify.Dead,
+		Attempts: 3, Error: notify.ReasonStatus, Made: time.Unix(1700000000, 0).UTC(), Done: time.Unix(1700000010, 0).UTC(),
+	}}
+}
+
+func (f *fake) Targets(tenant string) []notify.Status {
+	return []notify.Status{{
+		Name: "soc-" + tenant, Kind: "webhook", Letters: map[notify.State]int{notify.Dead: 1}, Failure: notify.ReasonStatus,
+		Failed: time.Unix(1700000010, 0).UTC(), Update: 3,
+	}}
+}
+
+func (f *fake) Retry(_ context.Context, tenant, id string) (notify.Letter, error) {
+	for _, l := range f.Letters(tenant) {
+		if l.ID() == id {
+			l.State, l.Attempts = notify.Pending, 0
+			return l, nil
+		}
+	}
+	return notify.Letter{}, storage.ErrNotFound
 }
 
 func (f *fake) PutKey(ctx context.Context, key storage.APIKey, by storage.Action) error {

@@ -77,7 +77,7 @@ func start(t *testing.T, store *fake, change func(*Config)) *running {
 	r := &running{t: t, store: store, client: &http.Client{Transport: &http.Transport{}}, logs: new(lockedBuffer), random: new(counting)}
 	config := Config{
 		HTTPAddr: "127.0.0.1:0", GRPCAddr: "127.0.0.1:0",
-		Store: store, CursorKey: cursorKey, Version: "v0.0.0-test", Random: r.random,
+		Store: store, Tokens: store, Post: store, CursorKey: cursorKey, Version: "v0.0.0-test", Random: r.random,
 		Logger: slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Limits: Limits{Failures: 1 << 20}, // tests of the limit set their own
 	}

@@ -66,6 +66,8 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
+		// A name in a path may hold slashes as escapes, which stay: v1 knows of them.
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 		// No other header of the caller's goes on.
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		// The gateway itself passes Authorization on.
@@ -82,7 +84,7 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		runtime.WithMiddlewares(func(next runtime.HandlerFunc) runtime.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
 				pattern, _ := runtime.HTTPPattern(r.Context())
-				if err := checkQuery(r.URL, query[r.Method+" "+pattern.String()]); err != nil {
+				if err := checkQuery(r.URL, query[r.Method+" "+strings.ReplaceAll(pattern.String(), "=*}", "}")]); err != nil {
 					writeError(w, err)
 					return
 				}
@@ -91,7 +93,7 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		}),
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		pb.RegisterFindingsHandler, pb.RegisterSuppressionsHandler, pb.RegisterNotificationsHandler, pb.RegisterHistoryHandler, pb.RegisterRejectsHandler,
+		pb.RegisterFindingsHandler, pb.RegisterSuppressionsHandler, pb.RegisterNotificationsHandler, pb.RegisterTokensHandler, pb.RegisterHistoryHandler, pb.RegisterRejectsHandler,
 		pb.RegisterKeysHandler, pb.RegisterSystemHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {

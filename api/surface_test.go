@@ -34,6 +34,7 @@ func TestREST(t *testing.T) {
 	store.put("default", "fnd_b")
 	store.put("default", "fnd_a")
 	store.put("other", "fnd_c")
+	store.tokens = append(store.tokens, sampleToken("default", "tkw_a"), sampleToken("default", "tkw_b"), sampleToken("other", "tkw_c"))
 	for i := range 3 {
 		store.entries = append(store.entries, tokenwatch.Entry{
 			Offset: tokenwatch.Offset(i + 1), Tenant: "default",
@@ -74,6 +75,10 @@ func TestREST(t *testing.T) {
 			text = strings.ReplaceAll(text, last, "…")
 		}
 		text = secret.ReplaceAllString(text, "tkwk_…")
+		if d.HasArg("ids") {
+			ids := regexp.MustCompile(`"id": ?"[^"]*"`).FindAllString(got.body, -1)
+			return fmt.Sprintf("%d\n%s\nnext page %v\n", got.code, strings.Join(ids, " "), fields.Token != "")
+		}
 		if d.HasArg("brief") {
 			return brief(t, got)
 		}
@@ -93,6 +98,17 @@ func TestREST(t *testing.T) {
 		}
 		return out + text
 	})
+}
+
+// sampleToken is a token of which something is known.
+func sampleToken(tenant, id string) tokenwatch.TokenRecord {
+	made := time.Unix(1690000000, 0).UTC()
+	return tokenwatch.TokenRecord{
+		Tenant: tenant, ID: tokenwatch.TokenID(id), Names: []tokenwatch.Alias{{Kind: tokenwatch.NameAccessKeyID, Value: "AKIA/" + id}},
+		Kind: "aws_access_key", Owner: "team@example.com", Env: "prod", Scopes: []string{"s3:*"}, State: tokenwatch.TokenActive, Known: true,
+		Created: made, LastUsed: time.Unix(1699990000, 0).UTC(), Events: 12,
+		Steps: []tokenwatch.TokenStep{{Time: made, Kind: tokenwatch.FactCreated, Offset: 3}},
+	}
 }
 
 // brief shows of a page of findings only which they are.

@@ -52,6 +52,9 @@ func ParseOrder[T any](text string, fields Fields[T]) (Order[T], error) {
 	return o, nil
 }
 
+// IsZero tells whether the order leaves everything equal.
+func (o Order[T]) IsZero() bool { return len(o.by) == 0 }
+
 // Key returns bytes that sort as the order has it, ended by last, which parts
 // what is equal otherwise.
 func (o Order[T]) Key(v *T, last ...byte) []byte {
@@ -100,6 +103,10 @@ func (p *Page[T]) Add(key []byte, v T) {
 		p.trim()
 	}
 }
+
+// Full tells whether the page needs to see no more, of values shown to it in
+// order.
+func (p *Page[T]) Full() bool { return len(p.items) > p.size }
 
 func (p *Page[T]) trim() {
 	slices.SortFunc(p.items, func(a, b item[T]) int { return bytes.Compare(a.key, b.key) })

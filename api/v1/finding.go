@@ -59,15 +59,18 @@ func FromFinding(f *tokenwatch.Finding) *pb.Finding {
 		})
 	}
 	for i := range f.Evidence {
-		e := &f.Evidence[i]
-		m.Evidence = append(m.Evidence, &pb.Event{
-			Time: stamp(e.Time), Source: text(e.Source), RequestId: text(e.RequestID),
-			Token: text(string(e.Token)), Actor: text(e.Actor), SrcIp: text(e.SrcIP),
-			Action: text(e.Action), Resource: text(e.Resource),
-			Status: int32(e.Status), Outcome: text(e.Outcome), Error: text(e.Error),
-		})
+		m.Evidence = append(m.Evidence, fromEvent(&f.Evidence[i]))
 	}
 	return m
+}
+
+func fromEvent(e *tokenwatch.Event) *pb.Event {
+	return &pb.Event{
+		Time: stamp(e.Time), Source: text(e.Source), RequestId: text(e.RequestID),
+		Token: text(string(e.Token)), Actor: text(e.Actor), SrcIp: text(e.SrcIP),
+		Action: text(e.Action), Resource: text(e.Resource),
+		Status: int32(e.Status), Outcome: text(e.Outcome), Error: text(e.Error),
+	}
 }
 
 // ToFinding is the inverse of FromFinding, for clients. It fails on an entity

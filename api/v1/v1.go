@@ -35,7 +35,9 @@ type Config struct {
 	Triage   storage.Triage
 	History  storage.History
 	Keys     Keyring
-	Post     Post // nil: nobody is told of anything
+	Tokens   storage.Tokens   // nil: there is no inventory
+	Segments storage.Segments // for timelines; nil: they have no events
+	Post     Post             // nil: nobody is told of anything
 	Ingest   Pipeline
 
 	// Suppressor knows the suppressions; default: one over Triage.
@@ -93,6 +95,9 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterFindingsServer(s, newFindings(c, seal))
 	pb.RegisterSuppressionsServer(s, &suppressions{
 		Suppressor: c.Suppressor, findings: c.Findings, holds: c.Holds, random: c.Random, seal: seal,
+	})
+	pb.RegisterTokensServer(s, &tokens{
+		store: c.Tokens, segments: c.Segments, findings: c.Findings, suppressor: c.Suppressor, names: c.Names, now: c.Now, seal: seal,
 	})
 	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})

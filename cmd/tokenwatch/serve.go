@@ -199,10 +199,13 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
-		Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
+		Segments: w.site.store, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
 		Queries:   &v1.Queries{Engine: newQueries(w.site.store, asks.wall.names, c.now)},
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
+	}
+	if inventory, ok := any(w.engine).(storage.Tokens); ok {
+		conf.Tokens = inventory
 	}
 	conf.Version, conf.Commit = build()
 	server, err := api.New(conf)
