@@ -59,6 +59,7 @@ func (b *Builder) Append(r *Row) {
 			code := r.codes[c]
 			if code == 0 {
 				code = col.code(r, c)
+				r.codes[c] = code
 			}
 			col.v.Codes = append(room(col.v.Codes, b.before), code)
 		case KindString:

@@ -92,6 +92,16 @@ func (r *Row) SetWord(c Col, w *Word) {
 	r.set |= 1 << c
 }
 
+// SetCode is SetText for a text that the batch to come has already; see Code.
+func (r *Row) SetCode(c Col, code uint32) {
+	r.text[c], r.words[c], r.codes[c], r.notes[c] = nil, nil, code, 0
+	r.set |= 1 << c
+}
+
+// Code returns the code of a column's text in the batch that it was last appended
+// to; it holds until that batch is taken.
+func (r *Row) Code(c Col) uint32 { return r.codes[c] }
+
 // Word returns the Word that SetWord gave column c, nil if its text came otherwise.
 func (r *Row) Word(c Col) *Word { return r.words[c] }
 

@@ -122,7 +122,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 		return Submission{}, "", err
 	}
 	w.begin(d.Source, d.Format == source.FormatAuto)
-	if w.sealer.Holds(w.source) {
+	if w.sealer.Holds(w.source.Text()) {
 		pool.Put(w)
 		return Submission{}, "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "the name of the source holds a credential"}
 	}

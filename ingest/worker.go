@@ -26,11 +26,11 @@ type worker struct {
 	tables *enrich.Live
 	sealer *seal.Sealer
 	row    tokenwatch.Row
-	name   []byte // of the format
+	name   *tokenwatch.Word // of the format
 	framer frame.Framer
 	framed frame.Kind // of framer
 
-	source  []byte
+	source  *tokenwatch.Word
 	builder tokenwatch.Builder
 	rejects []tokenwatch.Reject
 	records int
@@ -47,7 +47,9 @@ type worker struct {
 // not named.
 func (w *worker) begin(source string, auto bool) {
 	w.auto = auto
-	w.source = append(w.source[:0], source...)
+	if w.source == nil || w.source.String() != source {
+		w.source = tokenwatch.NewWord(source)
+	}
 	w.rejects, w.records, w.looked, w.strange = nil, 0, 0, 0
 }
 
@@ -113,9 +115,11 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 			return rejection
 		}
 	}
-	w.row.SetText(tokenwatch.ColSource, w.source)
+	if len(w.source.Text()) > 0 {
+		w.row.SetWord(tokenwatch.ColSource, w.source)
+	}
 	if !w.row.Has(tokenwatch.ColFormat) { // a record within another has the names of both
-		w.row.SetText(tokenwatch.ColFormat, w.name)
+		w.row.SetWord(tokenwatch.ColFormat, w.name)
 	}
 	w.tables.Route(&w.row)
 	w.normal.Normalize(&w.row)
@@ -178,7 +182,7 @@ func (w *worker) choose(record []byte) bool {
 
 // use makes the worker's parser.
 func (w *worker) use(f format.Format) error {
-	w.format, w.name = f, []byte(f.Name)
+	w.format, w.name = f, tokenwatch.NewWord(f.Name)
 	if f.New == nil {
 		return nil
 	}

@@ -151,7 +151,7 @@ const maxShown = 16
 
 // masked tells whether v is what a logger puts in place of a secret.
 func masked(v []byte) bool {
-	if len(v) > 64 {
+	if len(v) > 64 || !mayMask(v) {
 		return false
 	}
 	switch string(v) {
@@ -168,6 +168,19 @@ func masked(v []byte) bool {
 		}
 	}
 	return shown <= maxShown
+}
+
+// mayMask tells whether v has a bracket, a star or a dot, or is one of the words
+// that masked knows: most values are not looked at further.
+func mayMask(v []byte) bool {
+	if len(v) == 0 {
+		return false
+	}
+	switch v[0] {
+	case '[', '<', 'R', 'r', 'H':
+		return true
+	}
+	return bytes.IndexByte(v, '*') >= 0 || bytes.IndexByte(v, '.') >= 0
 }
 
 // isAccessKey tells whether v is an AWS access key id.
@@ -247,7 +260,7 @@ func digestKind(v []byte) (tokenwatch.NameKind, bool) {
 func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
 	v = bytes.TrimSpace(v)
 	kind, secret := "", v
-	if i := bytes.IndexAny(v[:min(len(v), 17)], " \t"); i > 0 {
+	if i := blank(v[:min(len(v), 17)]); i > 0 {
 		secret = bytes.TrimSpace(v[i+1:])
 		switch scheme := v[:i]; {
 		case bytes.EqualFold(scheme, []byte("bearer")):
@@ -274,6 +287,16 @@ func addAuthorization(row *tokenwatch.Row, carrier string, v []byte) {
 		row.SetString(tokenwatch.ColTokenKind, kind)
 	}
 	row.AddCredential(carrier, secret)
+}
+
+// blank returns the place of the first blank or tab, -1 if there is none.
+func blank(v []byte) int {
+	for i, c := range v {
+		if c == ' ' || c == '\t' {
+			return i
+		}
+	}
+	return -1
 }
 
 // addHeaderCredentials notes the credentials in a text of headers, which line

@@ -27,7 +27,8 @@ type remembered struct {
 // answer is what is set in rows because of a text.
 type answer struct {
 	found         *tokenwatch.Word // nil where it is ""
-	route, action *tokenwatch.Word // where the text is a route: it, and kind before it
+	text          *tokenwatch.Word // what was asked about
+	route, action *tokenwatch.Word // where that is a route: it, and kind before it
 }
 
 // Bounds of what a place may hold.
@@ -65,12 +66,12 @@ func (m *memo) get(kind, text []byte, find func() string) (string, *answer) {
 }
 
 func newAnswer(p *remembered) *answer {
-	a := &answer{}
+	a := &answer{text: tokenwatch.NewWord(string(p.text))}
 	if p.found != "" {
 		a.found = tokenwatch.NewWord(p.found)
 	}
 	if len(p.kind) > 0 {
-		a.route = tokenwatch.NewWord(string(p.text))
+		a.route = a.text
 		a.action = tokenwatch.NewWord(string(p.kind) + " " + string(p.text))
 	}
 	return a

@@ -22,10 +22,31 @@ type Normalizer struct {
 	agents  memo // families by user agent
 	classes memo // action classes by method and route, or by operation
 	lower   []byte
+	usual   [len(usualWords)]*tokenwatch.Word
 }
 
 // New returns a Normalizer with empty caches.
-func New() *Normalizer { return &Normalizer{agents: newMemo(), classes: newMemo()} }
+func New() *Normalizer {
+	n := &Normalizer{agents: newMemo(), classes: newMemo()}
+	for i, text := range usualWords {
+		n.usual[i] = tokenwatch.NewWord(text)
+	}
+	return n
+}
+
+// usualWords are what nearly every row is told.
+var usualWords = [...]string{"success", "public", "private", "denied", "failure"}
+
+// say gives a column a text of ours.
+func (n *Normalizer) say(row *tokenwatch.Row, c tokenwatch.Col, text string) {
+	for i := range usualWords {
+		if usualWords[i] == text {
+			row.SetWord(c, n.usual[i])
+			return
+		}
+	}
+	row.SetString(c, text)
+}
 
 // maxMethod is the length of the longest method that is written in upper case
 // whatever its spelling. Longer text is none, and could be an encoding.
@@ -47,11 +68,14 @@ func (n *Normalizer) Normalize(row *tokenwatch.Row) {
 		if ua := row.Text(tokenwatch.ColUserAgent); ua != nil {
 			family, again := n.agents.get(nil, ua, func() string { return AgentFamily(ua) })
 			set(row, tokenwatch.ColAgentFamily, family, again)
+			if again != nil {
+				row.SetWord(tokenwatch.ColUserAgent, again.text)
+			}
 		}
 	}
-	outcome(row)
+	n.outcome(row)
 	if !row.Has(tokenwatch.ColSrcCloud) && row.Has(tokenwatch.ColSrcIP) {
-		row.SetString(tokenwatch.ColSrcCloud, addressKind(row.Addr()))
+		n.say(row, tokenwatch.ColSrcCloud, addressKind(row.Addr()))
 	}
 }
 
@@ -74,7 +98,9 @@ func (n *Normalizer) routeAndAction(row *tokenwatch.Row) {
 		})
 	case provided:
 		action := row.Text(tokenwatch.ColAction)
-		class, again = n.classes.get(nil, action, func() string { return n.operationClass(action) })
+		if class, again = n.classes.get(nil, action, func() string { return n.operationClass(action) }); again != nil {
+			row.SetWord(tokenwatch.ColAction, again.text)
+		}
 	}
 	known := again != nil && again.route != nil
 	if route != nil && !routed {

@@ -20,7 +20,7 @@ const (
 var deniedWords = []string{"denied", "unauthorized", "forbidden", "notauthorized", "expiredtoken", "invalidclienttokenid", "signaturedoesnotmatch", "invalidaccesskeyid", "authfailure"}
 
 // outcome fills outcome and error from status and from the error the record gave.
-func outcome(row *tokenwatch.Row) {
+func (n *Normalizer) outcome(row *tokenwatch.Row) {
 	status, hasStatus := row.Int(tokenwatch.ColStatus), row.Has(tokenwatch.ColStatus)
 	if !row.Has(tokenwatch.ColError) && hasStatus {
 		if kind := errorKind(status); kind != "" {
@@ -29,19 +29,19 @@ func outcome(row *tokenwatch.Row) {
 	}
 	if given := row.Text(tokenwatch.ColOutcome); given != nil {
 		if word := outcomeWord(given); word != "" {
-			row.SetString(tokenwatch.ColOutcome, word)
+			n.say(row, tokenwatch.ColOutcome, word)
 		}
 		return
 	}
 	switch {
 	case hasStatus && (status == 401 || status == 403 || status == 407):
-		row.SetString(tokenwatch.ColOutcome, "denied")
+		n.say(row, tokenwatch.ColOutcome, "denied")
 	case hasStatus && status >= 400:
-		row.SetString(tokenwatch.ColOutcome, "failure")
+		n.say(row, tokenwatch.ColOutcome, "failure")
 	case hasStatus && status >= 100:
-		row.SetString(tokenwatch.ColOutcome, "success")
+		n.say(row, tokenwatch.ColOutcome, "success")
 	case row.Has(tokenwatch.ColError):
-		row.SetString(tokenwatch.ColOutcome, errorOutcome(row.Text(tokenwatch.ColError)))
+		n.say(row, tokenwatch.ColOutcome, errorOutcome(row.Text(tokenwatch.ColError)))
 	}
 }
 

@@ -23,6 +23,11 @@ type idSet [4]idSlot
 type idSlot struct {
 	key [2]uint64
 	e   *entry
+
+	// What most rows need of a credential is here, so that e is not touched.
+	turn  uint32 // batch that has its id under code, and its names
+	code  uint32
+	plain bool // its form tells nothing
 }
 
 func newIDCache(limit int) idCache {
@@ -53,19 +58,23 @@ func (c *idCache) key(domain, b []byte) (k [2]uint64) {
 
 func (c *idCache) set(k [2]uint64) *idSet { return &c.sets[k[0]&uint64(len(c.sets)-1)] }
 
-func (c *idCache) get(k [2]uint64) *entry {
+// get returns the slot of k, which is the first of its set then; nil if there is none.
+func (c *idCache) get(k [2]uint64) *idSlot {
 	set := c.set(k)
-	for i := range set {
+	if first := &set[0]; first.key == k && first.e != nil {
+		return first
+	}
+	for i := 1; i < len(set); i++ {
 		if slot := set[i]; slot.key == k && slot.e != nil {
 			copy(set[1:i+1], set[:i])
 			set[0] = slot
-			return slot.e
+			return &set[0]
 		}
 	}
 	return nil
 }
 
-func (c *idCache) put(k [2]uint64, e *entry) {
+func (c *idCache) put(k [2]uint64, e *entry) *idSlot {
 	if len(c.sets) < c.most && c.used > 2*len(c.sets) { // half full
 		old := c.sets
 		c.sets, c.used = make([]idSet, 2*len(old)), 0
@@ -77,27 +86,33 @@ func (c *idCache) put(k [2]uint64, e *entry) {
 			}
 		}
 	}
-	c.insert(idSlot{k, e})
+	return c.insert(idSlot{key: k, e: e, plain: e.form == nil && e.other == noOthers})
 }
 
-func (c *idCache) insert(slot idSlot) {
+func (c *idCache) insert(slot idSlot) *idSlot {
 	set := c.set(slot.key)
 	if set[len(set)-1].e == nil {
 		c.used++
 	}
 	copy(set[1:], set[:])
 	set[0] = slot
+	return &set[0]
 }
 
-// credential returns the entry of a normalised secret.
-func (c *idCache) credential(s *Sealer, secret []byte) *entry {
+// credential returns the slot of a normalised secret, until the next is asked for.
+func (c *idCache) credential(s *Sealer, secret []byte) *idSlot {
 	k := c.key(nil, secret)
-	e := c.get(k)
-	if e == nil {
-		e = s.newCredential(secret)
-		c.put(k, e)
+	if slot := c.get(k); slot != nil {
+		return slot
 	}
-	return e
+	return c.put(k, s.newCredential(secret))
+}
+
+// coded notes the code of a credential's id in a batch.
+func (c *idCache) coded(k [2]uint64, turn, code uint32) {
+	if slot := c.get(k); slot != nil {
+		slot.turn, slot.code = turn, code
+	}
 }
 
 // name returns the entry of a name.
@@ -105,12 +120,10 @@ func (c *idCache) name(s *Sealer, n *tokenwatch.Name) *entry {
 	var buf [96]byte
 	domain := append(append(append(buf[:0], n.Kind...), 0), n.Issuer...)
 	k := c.key(domain, n.Value)
-	e := c.get(k)
-	if e == nil {
-		e = s.newName(n)
-		c.put(k, e)
+	if slot := c.get(k); slot != nil {
+		return slot.e
 	}
-	return e
+	return c.put(k, s.newName(n)).e
 }
 
 // cleanCache remembers texts in which nothing was to be masked: user agents and

@@ -128,9 +128,9 @@ func (s *Sealer) found(i int, v *view, lo, hi int) bool {
 	if len(c.secret) == 0 {
 		return false
 	}
-	e := s.ids.credential(s, c.secret)
+	e := s.ids.credential(s, c.secret).e
 	s.mark(i, v, lo, hi, rankKnown, e.word.String())
-	s.needle(c.given, e.word.String())
-	s.needle(c.secret, e.word.String())
+	s.needle(c.given, e, "")
+	s.needle(c.secret, e, "")
 	return true
 }

@@ -66,6 +66,28 @@ func announced(last uint32, c byte) bool {
 	return endsName(a, b, c) || (c == ' ' && endsName(a, b, '=')) // of an option
 }
 
+// heralds tells of two bytes, as a bit for the second in words for the first,
+// whether they may be announced, if the byte before them is the right one.
+var heralds = func() (t [256][4]uint64) {
+	for b := range 256 {
+		for c := range 256 {
+			if kinds[b]&isOpener == 0 && kinds[c]&isSign == 0 {
+				continue
+			}
+			for a := byte('a' - 1); a <= 'z'; a++ {
+				if announced(uint32(a)<<8|uint32(b), byte(c)) {
+					t[b][c>>6] |= 1 << (c & 63)
+					break
+				}
+			}
+		}
+	}
+	return t
+}()
+
+// herald tells whether c after b may be announced.
+func herald(b, c byte) bool { return heralds[b][c>>6]>>(c&63)&1 != 0 }
+
 // hexSpeaks tells whether a listener hears something in either reading of hex.
 // Ids in hex are common, so those too short for a known format are gone through
 // once for both readings, and what stands before a sign is asked only there.
@@ -73,15 +95,18 @@ func hexSpeaks(t []byte) bool {
 	if len(t) >= 2*minRun {
 		return hexHeard(t, 0) || hexHeard(t, 1)
 	}
-	d := hexDigits[t[0]]
-	for i := 1; i < len(t); i++ {
-		e := hexDigits[t[i]]
-		if kinds[d<<4|e]&(isSign|isOpener) != 0 {
-			if from := max(i-5, (i-1)&1); hexHeard(t[from:min(i+3, len(t))], 0) {
+	if len(t) < 4 {
+		return false
+	}
+	a, b := hexDigits[t[0]]<<4|hexDigits[t[1]], hexDigits[t[1]]<<4|hexDigits[t[2]]
+	for i := 3; i < len(t); i++ {
+		c := hexDigits[t[i-1]]<<4 | hexDigits[t[i]]
+		if herald(a, c) {
+			if from := max(i-5, (i-1)&1); hexHeard(t[from:i+1], 0) {
 				return true
 			}
 		}
-		d = e
+		a, b = b, c
 	}
 	return false
 }

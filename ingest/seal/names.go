@@ -20,7 +20,7 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 		row.Clear(tokenwatch.ColToken)
 	}
 	var token *entry
-	s.given = s.given[:0]
+	s.given, s.whose, s.keyed, s.code = s.given[:0], nil, false, 0
 	for i := range row.Credentials {
 		c := &row.Credentials[i]
 		used := token == nil && !c.Incidental
@@ -41,7 +41,12 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 	if token == nil {
 		return
 	}
-	row.SetWord(tokenwatch.ColToken, &token.word)
+	s.whose = token
+	if s.code != 0 {
+		row.SetCode(tokenwatch.ColToken, s.code)
+	} else {
+		row.SetWord(tokenwatch.ColToken, &token.word)
+	}
 	for i := range row.Names {
 		if n := &row.Names[i]; n.Kind == tokenwatch.NameAccessKeyID {
 			s.kind(row, accessKeyKind(n.Value))
@@ -57,7 +62,7 @@ func (s *Sealer) strongest(names []tokenwatch.Name) (token *entry) {
 		n := &names[i]
 		e := s.ids.name(s, n)
 		if e.other.secret {
-			s.needles.add(n.Value, string(e.id))
+			s.needles.add(n.Value, e, "")
 		}
 		k := slices.Index(tokenwatch.NameKinds, n.Kind)
 		if k < 0 {
@@ -76,7 +81,9 @@ func (s *Sealer) strongest(names []tokenwatch.Name) (token *entry) {
 // name notes the row's names as those of its token, but for those that would
 // show a credential of the record. All needles are known and indexed.
 func (s *Sealer) name(row *tokenwatch.Row) {
-	s.nameAs(row.Names, row.Text(tokenwatch.ColToken))
+	if s.whose != nil && len(row.Names) > 0 {
+		s.nameAs(row.Names, s.whose.word.Text())
+	}
 }
 
 // nameAs notes names as those of the token whose id is text.
@@ -107,31 +114,38 @@ func (s *Sealer) carrier(row *tokenwatch.Row, c *tokenwatch.Credential, first bo
 	if open.key != nil {
 		row.AddName(tokenwatch.NameAccessKeyID, "aws", open.key)
 		if len(open.given) > 0 {
-			s.needle(open.given, s.digest(open.given))
+			s.needle(open.given, nil, s.digest(open.given))
 		}
 		return nil
 	}
 	if len(open.secret) == 0 {
 		return nil
 	}
-	e := s.ids.credential(s, open.secret)
-	s.needle(open.secret, e.word.String())
+	slot := s.ids.credential(s, open.secret)
+	e := slot.e
+	s.needle(open.secret, e, "")
 	if !bytes.Equal(open.given, open.secret) {
-		s.needle(open.given, e.word.String())
+		s.needle(open.given, e, "")
 	}
-	s.nameOwn(e)
+	if slot.turn != uint32(s.epoch) || s.plain {
+		s.nameOwn(e)
+	}
 	if !first {
 		return e
 	}
+	s.keyed, s.key = true, slot.key
+	if slot.turn == uint32(s.epoch) && !s.plain {
+		s.code = slot.code
+	}
 	switch {
-	case e.form != nil:
+	case !slot.plain && e.form != nil:
 		s.kind(row, e.form.kind)
 	case open.scheme != "":
 		s.kind(row, open.scheme)
 	default:
 		s.kind(row, "api_key")
 	}
-	if e.other == noOthers && len(open.user) == 0 {
+	if slot.plain && len(open.user) == 0 {
 		return e
 	}
 	if !row.Has(tokenwatch.ColIssuer) && e.other.issuer != "" {

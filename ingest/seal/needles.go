@@ -28,7 +28,8 @@ type needles struct {
 
 type needle struct {
 	b       []byte
-	id      string
+	of      *entry   // the credential; its id takes the place of b
+	id      string   // where of is nil
 	derived bool     // not a credential: a masked part of the path, for route and action only
 	forms   [][]byte // of a short one: base64 and hex
 }
@@ -40,7 +41,7 @@ func (n *needles) reset() {
 }
 
 // add adds a credential; b lives as long as the row.
-func (n *needles) add(b []byte, id string) {
+func (n *needles) add(b []byte, of *entry, id string) {
 	list := &n.long
 	if len(b) < minShared {
 		list = &n.short
@@ -53,13 +54,13 @@ func (n *needles) add(b []byte, id string) {
 	if len(b) == 0 {
 		return
 	}
-	*list = append(*list, needle{b: b, id: id})
+	*list = append(*list, needle{b: b, of: of, id: id})
 }
 
 // needle adds a credential, and as a form would encode its blanks or have them
 // decoded.
-func (s *Sealer) needle(b []byte, id string) {
-	s.needles.add(b, id)
+func (s *Sealer) needle(b []byte, of *entry, id string) {
+	s.needles.add(b, of, id)
 	for _, swap := range [2][2]byte{{' ', '+'}, {'+', ' '}} {
 		if bytes.IndexByte(b, swap[0]) >= 0 {
 			other := s.keep(b)
@@ -68,9 +69,17 @@ func (s *Sealer) needle(b []byte, id string) {
 					other[i] = swap[1]
 				}
 			}
-			s.needles.add(other, id)
+			s.needles.add(other, of, id)
 		}
 	}
+}
+
+// name is what takes the needle's place.
+func (d *needle) name() string {
+	if d.of != nil {
+		return d.of.word.String()
+	}
+	return d.id
 }
 
 // addDerived adds a masked part of the path.
@@ -254,7 +263,7 @@ func (s *Sealer) findLong(i int, v *view) {
 		} else if d.derived {
 			r = rankLooks
 		}
-		s.mark(i, v, lo, hi, r, s.needles.long[best].id)
+		s.mark(i, v, lo, hi, r, s.needles.long[best].name())
 		at = max(at, (hi-4)&^7) // what begins in here may end behind it
 	}
 }
@@ -278,21 +287,21 @@ func (s *Sealer) findShort(i int, v *view, decoded bool) {
 		d := &s.needles.short[k]
 		if len(d.b) < 4 {
 			if bytes.Equal(v.b, d.b) {
-				s.mark(i, v, 0, len(v.b), rankWhole, d.id)
+				s.mark(i, v, 0, len(v.b), rankWhole, d.name())
 			}
 			continue
 		}
-		s.findForm(i, v, d.b, d.id, len(d.b) < 8)
+		s.findForm(i, v, d.b, d, len(d.b) < 8)
 		if !decoded {
 			for _, form := range d.forms {
-				s.findForm(i, v, form, d.id, len(form) < 8)
+				s.findForm(i, v, form, d, len(form) < 8)
 			}
 		}
 	}
 }
 
 // findForm marks a form of a short needle; apart: only where no letter or digit adjoins.
-func (s *Sealer) findForm(i int, v *view, form []byte, id string, apart bool) {
+func (s *Sealer) findForm(i int, v *view, form []byte, d *needle, apart bool) {
 	for at := 0; ; {
 		n := bytes.Index(v.b[at:], form)
 		if n < 0 {
@@ -300,7 +309,7 @@ func (s *Sealer) findForm(i int, v *view, form []byte, id string, apart bool) {
 		}
 		lo, hi := at+n, at+n+len(form)
 		if !apart || ((lo == 0 || classes[v.b[lo-1]]&isAlnum == 0) && (hi == len(v.b) || classes[v.b[hi]]&isAlnum == 0)) {
-			s.mark(i, v, lo, hi, rankWhole, id)
+			s.mark(i, v, lo, hi, rankWhole, d.name())
 		}
 		at = lo + 1
 	}

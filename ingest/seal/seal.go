@@ -33,7 +33,11 @@ type Sealer struct {
 	epoch   uint64 // counts batches, so that a name is added to each once
 	names   []tokenwatch.Naming
 	unsure  []*entry // whose names went into the batch, and may not be in the log yet
-	given   []*entry // ids of the row's credentials, by place
+	given   []*entry // the row's credentials, by place
+	whose   *entry   // the row's token, nil if it has none
+	keyed   bool     // it is the credential with this key
+	key     [2]uint64
+	code    uint32 // of its id in the batch, 0 if that is not known
 }
 
 // New returns a sealer of a tenant's rows.
@@ -108,6 +112,9 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	row.Credentials, row.Facts = row.Credentials[:0], row.Facts[:0]
 	b.Append(row)
 	s.rows = b.Rows()
+	if s.keyed && s.code == 0 {
+		s.ids.coded(s.key, uint32(s.epoch), row.Code(tokenwatch.ColToken))
+	}
 	for i := range facts {
 		b.AddFact(s.fact(&facts[i]))
 	}

@@ -256,7 +256,7 @@ func TestCacheForgets(t *testing.T) {
 	s, large := testSealer(t, Config{Cache: 2}), testSealer(t, Config{})
 	for i := range 100 {
 		secret := []byte(fmt.Sprintf("secret-%d", i%7))
-		if s.ids.credential(s, secret).id != large.ids.credential(large, secret).id {
+		if s.ids.credential(s, secret).e.id != large.ids.credential(large, secret).e.id {
 			t.Fatal("ids differ")
 		}
 		n := 0

@@ -185,20 +185,16 @@ func hexID(t []byte) (has survey) {
 	if n < 2*minShared || n >= 2*minRun || (kinds[t[0]]&kinds[t[n/2]]&kinds[t[n-1]])&isLowHex == 0 {
 		return 0
 	}
-	all, signs, seen := isLowHex, uint8(0), uint8(0)
-	d := byte(0)
+	all, seen := isLowHex, uint8(0)
 	for _, c := range t {
-		e := hexDigits[c]
 		all &= kinds[c]
 		seen |= classes[c]
-		signs |= kinds[d<<4|e]
-		d = e
 	}
 	if all == 0 || seen&isDigit == 0 {
 		return 0
 	}
 	has = isHexID | hasRun | hasBase64 | hasCoded
-	if signs&(isSign|isOpener) != 0 && hexSpeaks(t) {
+	if hexSpeaks(t) {
 		has |= hasDeep
 	}
 	return has
