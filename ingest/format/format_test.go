@@ -41,6 +41,9 @@ func seeds(tb testing.TB, f Format) []string {
 			tb.Fatal(err)
 		}
 		for _, block := range strings.Split(string(text), "\n\n") {
+			for strings.HasPrefix(block, "#") {
+				_, block, _ = strings.Cut(block, "\n")
+			}
 			cmd, rest, _ := strings.Cut(block, "\n")
 			in, _, ok := strings.Cut(rest, "\n----")
 			if !ok {

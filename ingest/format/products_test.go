@@ -136,3 +136,29 @@ func TestWebhookPayloads(t *testing.T) {
 		t.Errorf("only %d of %d", told, len(files))
 	}
 }
+
+// BenchmarkProducts parses one record of some products, as their golden cases
+// have them.
+func BenchmarkProducts(b *testing.B) {
+	for _, name := range []string{"github", "okta", "kubernetes", "gcp_audit", "azure", "google_workspace", "vault"} {
+		b.Run(name, func(b *testing.B) {
+			f, _ := ByName(name)
+			p, err := f.New(Config{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			record, _, _ := strings.Cut(seeds(b, f)[0], "\n")
+			var row tokenwatch.Row
+			in := []byte(record)
+			b.SetBytes(int64(len(in)))
+			b.ReportAllocs()
+			for b.Loop() {
+				row.Reset()
+				if err := p.Parse(in, &row); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
