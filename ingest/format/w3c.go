@@ -242,6 +242,9 @@ func (p *w3c) spell(v []byte, percent bool) []byte {
 }
 
 func (p *w3c) takeTime(places w3cPlaces) error {
+	if len(p.fields) == 0 {
+		return malformed("an empty line")
+	}
 	var date, clock []byte
 	if date = p.date; places.date >= 0 {
 		date = p.fields[places.date]

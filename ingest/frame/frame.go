@@ -21,7 +21,8 @@ const (
 	Lines Kind = iota
 	// JSONValues: a record is a JSON object, concatenated or on lines of its
 	// own. A top-level array, and the array named "Records" of a top-level
-	// object, are opened: each element is a record.
+	// object, are opened: each element is a record. So is the array of a page, as
+	// services hand records out: {"kind": …, "items": […]}.
 	JSONValues
 )
 

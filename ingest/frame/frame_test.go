@@ -65,6 +65,12 @@ func TestFrames(t *testing.T) {
 		{"Records between members", JSONValues, `{"v":{"Records":[1]},"Records":[ {"a":1} ], "x":"]}"}{"c":3}`, 0, "33+7 {\"a\":1}\n53+7 {\"c\":3}\n"},
 		{"Records of no objects", JSONValues, `{"a":1,"Records":["x"]}`, 0, "0+23 {\"a\":1,\"Records\":[\"x\"]}\n"},
 		{"no Records", JSONValues, `{"Records":[]}`, 0, ""},
+		{"a page", JSONValues, `{"records":[{"a":1}, {"b":2}]}` + "\n" + `{"c":3}`, 0, "12+7 {\"a\":1}\n21+7 {\"b\":2}\n31+7 {\"c\":3}\n"},
+		{"a page that says something of itself", JSONValues, `{"kind":"l","etag":"e","items":[{"a":1}],"next":{"x":"]}"}}{"c":3}`, 0, "32+7 {\"a\":1}\n59+7 {\"c\":3}\n"},
+		{"an empty page", JSONValues, `{"cursor":"c","has_more":false,"items":[]}`, 0, ""},
+		{"no page: a member of its own before", JSONValues, `{"time":1,"items":[{"a":1}]}`, 0, "0+28 {\"time\":1,\"items\":[{\"a\":1}]}\n"},
+		{"no page: a common name alone", JSONValues, `{"data":[{"a":1}]}`, 0, "0+18 {\"data\":[{\"a\":1}]}\n"},
+		{"no page: no objects", JSONValues, `{"items":["a"]}`, 0, "0+15 {\"items\":[\"a\"]}\n"},
 		{"truncated line", JSONValues, "{\"a\":\"x\n{\"b\":2}\n", 0, "0+7 {\"a\":\"x\n8+7 {\"b\":2}\n"},
 		{"truncated behind a comma", JSONValues, "{\"a\":1,\n{\"b\":2}\n", 0, "0+6 {\"a\":1\n8+7 {\"b\":2}\n"},
 		{"garbage line", JSONValues, "hello {\n{\"b\":2}\n", 0, "0+7 hello {\n8+7 {\"b\":2}\n"},
@@ -174,7 +180,7 @@ func TestReset(t *testing.T) {
 // However the stream is cut into reads, the records are the same; they lie in
 // order, do not overlap and are what the stream has at their place.
 func FuzzFramer(f *testing.F) {
-	for _, s := range []string{"a\n\r\nb", `{"Records":[{"a":1},{"b":"\"}"}]}`, "[{},{\"a\":{]}", "{\"a\":\"x\n{}", "{}{}\n{\n}"} {
+	for _, s := range []string{"a\n\r\nb", `{"Records":[{"a":1},{"b":"\"}"}]}`, `{"total":2,"items":[{"a":1},{"b":"\"}"}],"x":1}`, "[{},{\"a\":{]}", "{\"a\":\"x\n{}", "{}{}\n{\n}"} {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(9))
 	}

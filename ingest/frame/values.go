@@ -20,7 +20,7 @@ type wrapper uint8
 const (
 	top     wrapper = iota // between top-level values
 	array                  // in a top-level array
-	records                // in the array "Records" of a top-level object
+	records                // in the array "Records" of a top-level object, or that of a page
 	tail                   // behind that array, before the object's end
 )
 
@@ -50,6 +50,9 @@ func (v *values) Next() (Record, error) {
 			v.skip(1)
 			v.in = array
 		case c == '{' && v.in == top:
+			if v.page() {
+				continue
+			}
 			if rec, ok := v.line(); ok {
 				return rec, nil
 			}
