@@ -36,7 +36,7 @@ type Config struct {
 	// findings only under equal keys.
 	Key [32]byte
 	// Rate is how many false findings the detectors' models expect per entity and
-	// week; findings less certain than that are not raised. 0 is 0.2.
+	// week; findings less certain than that are not raised. 0 is 0.05.
 	Rate float64
 	// Lateness is how long a window waits for late events. 0 is three hours.
 	Lateness time.Duration
@@ -61,7 +61,7 @@ type Config struct {
 
 func (c *Config) fill() {
 	if c.Rate <= 0 {
-		c.Rate = 0.2
+		c.Rate = 0.05
 	}
 	if c.Lateness <= 0 {
 		c.Lateness = storage.DefaultLateness
@@ -211,8 +211,17 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 		return e.tenant(entry.Tenant).take(e.extract(entry))
 	}
 	switch entry.Control.Kind {
-	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression, tokenwatch.ControlTable, tokenwatch.ControlLink:
+	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression, tokenwatch.ControlLink:
 		return nil // of readers: they change no finding
+	case tokenwatch.ControlTable:
+		table, err := tokenwatch.DecodeTable(entry.Control.Body)
+		if err != nil {
+			return fmt.Errorf("log offset %d: %w", entry.Offset, err)
+		}
+		if table.Name == tokenwatch.TableInventory {
+			e.tenant(entry.Tenant).learnInventory(&table)
+		}
+		return nil
 	}
 	for _, name := range e.concerned(entry.Tenant) {
 		var err error

@@ -66,7 +66,14 @@ func TestDetectors(t *testing.T) {
 			if err != nil {
 				return err.Error() + "\n"
 			}
+			inventory, err := enginetest.Inventory(td.Input)
+			if err != nil {
+				return err.Error() + "\n"
+			}
 			var log enginetest.Log
+			if inventory != nil {
+				appendEntry(t, &log, tokenwatch.Entry{Tenant: tenant, Control: inventory})
+			}
 			fill(t, &log, events, 500, td.Cmd == "settled")
 			run(t, engine.Config{}, &log)
 			return show(log.Findings(), td.Cmd == "settled")

@@ -36,8 +36,9 @@ type entity struct {
 	usual     baseline.Usual
 	windows   []*window.Window // open, in order of their hours
 	incidents []*finding.Incident
-	touched   []touch // by the batch at hand
-	changed   bool    // listed in shard.changed
+	touched   []touch        // by the batch at hand
+	life      *baseline.Life // of a token, as far as something is told
+	changed   bool           // listed in shard.changed
 }
 
 // touch is a window that a batch added events to.
@@ -81,7 +82,11 @@ func (s *shard) apply(r *feature.Rows) {
 			}
 		}
 		if lead != nil {
-			s.window(lead, hour, r.Millis[i]).Add(r, i)
+			w := s.window(lead, hour, r.Millis[i])
+			w.Add(r, i)
+			if lead.life != nil && len(lead.life.Networks) > 0 && !lead.life.Allows(r.Batch.Addr(i)) {
+				w.AddOutside(r, i)
+			}
 		}
 		if token != nil {
 			passing := feature.Passing(r.Batch.Text(tokenwatch.ColTokenKind, i))
@@ -126,6 +131,11 @@ func (s *shard) named(kind tokenwatch.EntityKind, id string) *entity {
 	if !ok {
 		id = strings.Clone(id)
 		e = &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}}
+		if kind == tokenwatch.EntityToken {
+			if l := s.lives.byToken[tokenwatch.TokenID(id)]; l != nil {
+				e.life = &l.Life
+			}
+		}
 		s.byName[kind][id] = e
 	}
 	return e
@@ -182,7 +192,7 @@ func (s *shard) score() error {
 			}
 			t.Grown = false
 			at, _ := e.find(t.Hour)
-			c := s.judge(e, at)
+			c := s.judge(e, at, s.usualFor(e))
 			if !s.raises(c) {
 				continue // what was raised before stays until its hour settles
 			}
@@ -234,11 +244,23 @@ func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
 	return finding.Score(c.Rate) >= in.Score+5
 }
 
+// usualFor is the baseline that an entity is judged by as long as nothing has
+// settled: its own, or that of the token it follows.
+func (s *shard) usualFor(e *entity) *baseline.Usual {
+	if e.usual.Hours == 0 && len(s.lives.heirs) > 0 {
+		if a := s.ancestor(e); a != nil {
+			return &a.usual
+		}
+	}
+	return &e.usual
+}
+
 // judge runs the detectors over an entity's window.
-func (s *shard) judge(e *entity, at int) finding.Combined {
+func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined {
 	w := e.windows[at]
-	subject := detect.Subject{Now: w, Usual: baseline.View{
-		Kind: e.Kind, Usual: &e.usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(e.usual.Group(e.Kind)),
+	group := usual.Group(e.Kind)
+	subject := detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: baseline.View{
+		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(group), Begun: s.epoch.Begun,
 	}}
 	subject.Today = subject.Usual.Today(w.Hour)
 	var signals []tokenwatch.Signal
@@ -246,7 +268,7 @@ func (s *shard) judge(e *entity, at int) finding.Combined {
 		signals = d.Score(0, &subject, signals)
 	}
 	c := finding.Combine(signals)
-	c.Rate = s.rate(e.usual.Group(e.Kind), c.Sum)
+	c.Rate = s.rate(group, c.Sum)
 	return c
 }
 
@@ -279,7 +301,7 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 }
 
 func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error {
-	c := s.judge(e, 0)
+	c := s.judge(e, 0, &e.usual)
 	raises := s.raises(c)
 	in := e.existing(hour / 24)
 	if raises {

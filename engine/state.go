@@ -25,6 +25,7 @@ import (
 // offset in recSnapshot. Nothing is keyed by shard, so that the number of shards
 // may change between two starts.
 const (
+	recLife     = 'l' // tenant, lineage or token → lifeRecord
 	recTenant   = 't' // tenant → tenantRecord
 	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
@@ -39,6 +40,7 @@ type tenantRecord struct {
 	Greatest int64    // event time, see storage.Watermark
 	Settled  int32
 	Epoch    *baseline.Epoch
+	Heirs    []heir
 }
 
 var (
@@ -144,7 +146,7 @@ func (t *tenant) records(out *[]storage.Record) {
 	if t.dirty {
 		key := appendPart([]byte{recTenant}, t.name)
 		*out = append(*out, storage.Record{Key: key, Value: encode(tenantRecord{
-			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch,
+			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch, Heirs: t.lives.heirs,
 		})})
 		t.dirty = false
 	}
@@ -153,6 +155,13 @@ func (t *tenant) records(out *[]storage.Record) {
 		*out = append(*out, storage.Record{Key: key, Value: encode(t.names[token])})
 	}
 	clear(t.renamed)
+	var lifes []storage.Record
+	for l := range t.lives.changed {
+		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
+	}
+	slices.SortFunc(lifes, func(a, b storage.Record) int { return bytes.Compare(a.Key, b.Key) })
+	*out = append(*out, lifes...)
+	clear(t.lives.changed)
 }
 
 // aliases returns the names of a token, in order of kind and value.
@@ -234,6 +243,16 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		}
 		t.names[tokenwatch.TokenID(token)] = names
 		return nil
+	case recLife:
+		var l lifeRecord
+		if err := decode(r, &l); err != nil {
+			return err
+		}
+		if l.Lineage == "" && len(l.Tokens) == 0 {
+			return corrupt(r)
+		}
+		t.tie(t.lives.load(&l))
+		return nil
 	case recBaseline, recIncident, recWindow:
 		return t.loadEntity(record, rest, r)
 	default:
@@ -249,6 +268,7 @@ func (t *tenant) loadTenant(r storage.Record) error {
 	t.watermark = storage.WatermarkAt(t.lateness, stored.Greatest)
 	t.settled, t.epoch = stored.Settled, stored.Epoch
 	t.epoch.Ready()
+	t.lives.heirs = stored.Heirs
 	return nil
 }
 

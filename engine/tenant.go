@@ -24,13 +24,14 @@ type tenant struct {
 	shards    []*shard
 	names     map[tokenwatch.TokenID][]tokenwatch.Alias
 	renamed   map[tokenwatch.TokenID]struct{} // whose names differ from the snapshot's
-	dirty     bool                            // watermark, settled or epoch differ from the snapshot's
+	lives     lives
+	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
 
 func newTenant(c *core, name string) *tenant {
 	t := &tenant{
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
-		names: map[tokenwatch.TokenID][]tokenwatch.Alias{}, renamed: map[tokenwatch.TokenID]struct{}{},
+		names: map[tokenwatch.TokenID][]tokenwatch.Alias{}, renamed: map[tokenwatch.TokenID]struct{}{}, lives: newLives(),
 	}
 	for i := range c.shards {
 		t.shards = append(t.shards, newShard(t, i, c.shards))
@@ -41,6 +42,7 @@ func newTenant(c *core, name string) *tenant {
 // take adds a batch to the windows and judges them.
 func (t *tenant) take(r *feature.Rows) error {
 	t.learnNames(r.Batch.Names())
+	t.learnFacts(r.Batch)
 	t.watermark.Observe(r.Batch)
 	t.dirty = true
 	if err := t.each(r.Batch.Rows(), func(s *shard) error {
@@ -74,6 +76,7 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		if hour >= end {
 			break
 		}
+		t.inherit(hour)
 		deltas := make([]baseline.Epoch, len(t.shards))
 		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
 			return err

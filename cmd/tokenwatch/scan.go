@@ -24,7 +24,7 @@ type scanCmd struct {
 	Formats string   `name:"formats" help:"Configuration file whose formats of one's own are looked for first." placeholder:"FILE"`
 	Mask    []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
 	tableFlags
-	Rate     float64  `help:"False findings per token and week that are worth seeing a finding; 0 is the engine's own choice." placeholder:"N"`
+	Rate     float64  `help:"False findings to be expected per token and week." default:"0.2" placeholder:"N"`
 	MinScore int      `help:"Leave out findings below this score." placeholder:"N"`
 	Files    []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }

@@ -34,6 +34,9 @@ type Usual struct {
 	Seen       [feature.NumAxes][]Known
 	Volume     Volume
 	Faults     [feature.NumFaults]uint32 // events by the answer they got, in 1/Unit
+	Places     []Place                   // where it was used from last, the latest first
+	Silent     uint16                    // days without use before the day at hand
+	Shared     uint16                    // of an address: most tokens taken in a day before this one
 	Today      Day                       // so far
 }
 
@@ -44,6 +47,42 @@ type Known struct {
 	Born   uint16   // day it was first seen
 	Day    uint16   // day it was last seen
 	Weight uint8    // known from familiar on: one ordinary hour, or three anomalous ones
+}
+
+// Place is a network that an entity was used from.
+type Place struct {
+	_       struct{} `cbor:",toarray"`
+	Network uint64
+	Country uint64
+	Last    int64 // UTC milliseconds
+}
+
+const maxPlaces = 4
+
+// Clone copies a baseline, for the token that goes on where another one ends.
+func (u *Usual) Clone() Usual {
+	c := *u
+	for a := range c.Seen {
+		c.Seen[a] = slices.Clone(c.Seen[a])
+	}
+	c.Places = slices.Clone(c.Places)
+	c.Today.Sources.Tokens = slices.Clone(c.Today.Sources.Tokens)
+	return c
+}
+
+// settle notes where a window's events came from.
+func (u *Usual) settle(w *window.Window) {
+	for i := range w.Origins {
+		o := &w.Origins[i]
+		at := slices.IndexFunc(u.Places, func(p Place) bool { return p.Network == o.Network })
+		if at < 0 {
+			u.Places = append(u.Places, Place{Network: o.Network, Country: o.Country, Last: o.Last})
+			continue
+		}
+		u.Places[at].Last = max(u.Places[at].Last, o.Last)
+	}
+	slices.SortFunc(u.Places, func(a, b Place) int { return cmp.Or(-cmp.Compare(a.Last, b.Last), cmp.Compare(a.Network, b.Network)) })
+	u.Places = u.Places[:min(len(u.Places), maxPlaces)]
 }
 
 const (
@@ -113,6 +152,7 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 	}
 	u.Today.add(w)
 	if len(w.Origins) > 0 {
+		u.settle(w)
 		u.Origins += step
 		if Concurrent(w) {
 			u.Concurrent += step
@@ -131,7 +171,7 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 	for a := range feature.NumAxes {
 		fresh, popular := u.meet(a, w, l)
 		if fresh > 0 {
-			if steady {
+			if u.Hours >= settledOn(a)*Unit {
 				u.Novel[a] += step
 				u.Values[a] += min(fresh, 1<<10) * step
 			}
@@ -141,8 +181,12 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 			}
 		}
 	}
+	if steady && !l.Odd {
+		l.Delta.far(u.Volume.distance(w.Hour))
+		l.Group.far(u.Volume.distance(w.Hour))
+	}
 	u.Hours += step
-	if steady {
+	if u.Hours > settledHours/4*Unit {
 		u.Lived += step
 	}
 	u.Volume.learn(w, l.Odd)
@@ -161,6 +205,14 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 // settledHours is after how many active hours an entity counts as settled in: what
 // it shows up to then is what it is, and not news.
 const settledHours = 12
+
+// settledOn is the same for an axis: where and with what a token is used shows soon.
+func settledOn(a feature.Axis) uint32 {
+	if a >= feature.Action {
+		return settledHours
+	}
+	return settledHours / 4
+}
 
 // steady tells whether the entity has settled in.
 func (u *Usual) steady() bool { return u.Hours >= settledHours*Unit }
@@ -213,12 +265,25 @@ func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular
 			k.Weight = min(familiar, k.Weight+weight)
 			if k.Weight == familiar {
 				l.Delta.note(a, k.Hash, 1)
+				if a == feature.Network && u.steady() {
+					l.Group.moved(kindOf(w, v.Hash))
+				}
 			}
 		}
 		k.Day = day
 	}
 	u.forget(a, l.Delta)
 	return fresh, popular
+}
+
+// kindOf finds the kind of a network in a window, 0 if it is not known.
+func kindOf(w *window.Window, network uint64) uint64 {
+	for i := range w.Origins {
+		if w.Origins[i].Network == network {
+			return w.Origins[i].Kind
+		}
+	}
+	return 0
 }
 
 // pass lets time go by until an hour: each day takes 1/42 of the weight away, half
@@ -246,6 +311,9 @@ func (u *Usual) pass(hour int32) {
 	}
 	u.Volume.elapse(u.Last, hour)
 	if day := hour / 24; day != u.Today.Day {
+		u.Silent = uint16(min(max(day-u.Last/24-1, 0), 1<<15))
+		taken, _ := u.Today.Sources.Counts()
+		u.Shared = max(u.Shared-u.Shared/42, uint16(taken))
 		u.Volume.close(u.Today, day)
 		u.Today = Day{Day: day}
 	}

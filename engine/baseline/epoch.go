@@ -13,6 +13,7 @@ import (
 type Epoch struct {
 	_     struct{} `cbor:",toarray"` // stored without the names of its fields
 	Hour  int32
+	Begun int32 // hour that settled first
 	Kinds [tokenwatch.NumEntityKinds]Peers
 	// Groups are of the same kind and way of working, see Usual.Group. What values
 	// they know is left to Kinds.
@@ -29,6 +30,9 @@ func (e *Epoch) Ready() {
 // Settle takes in what the settling of an hour changed, a delta for each shard.
 func (e *Epoch) Settle(hour int32, deltas []Epoch) {
 	e.Hour = hour
+	if e.Begun == 0 {
+		e.Begun = hour
+	}
 	for g := range e.Groups {
 		for i := range deltas {
 			e.Groups[g].add(&deltas[i].Groups[g])
@@ -63,6 +67,10 @@ type Peers struct {
 	Active     uint64                  // ordinary active hours of all
 	Faults     [feature.NumFaults]uint64
 	Tail       Tail
+	Far        [13]uint32 // steady hours by Volume.distance
+	// Kinds is of what kind the networks were that became usual to steady entities,
+	// by the upper half of its hash.
+	Kinds map[uint32]uint32
 	// Known is by how many entities each value is known.
 	Known [feature.NumAxes]map[uint32]uint32
 	// gone is, in a delta, how many entities have forgotten each value.
@@ -82,6 +90,50 @@ func (p *Peers) brought(a feature.Axis, first, steady bool, fresh, popular uint3
 			p.Popular[a]++
 		}
 	}
+}
+
+// maxKinds bounds the kinds of networks; there are a handful.
+const maxKinds = 64
+
+func (p *Peers) moved(kind uint64) {
+	if p.Kinds == nil {
+		p.Kinds = make(map[uint32]uint32)
+	}
+	p.Kinds[fingerprint(kind)]++
+}
+
+// KindShare is the share of a kind of network among those that became usual to the
+// peers after others.
+func (p *Peers) KindShare(kind uint64) float64 {
+	const moves, share = 8, 0.3
+	if p == nil || kind == 0 {
+		return share
+	}
+	all := uint32(0)
+	for _, n := range p.Kinds {
+		all += n
+	}
+	return (moves*share + float64(p.Kinds[fingerprint(kind)])) / (moves + float64(all))
+}
+
+func (p *Peers) far(distance int) { p.Far[distance]++ }
+
+// farther is the share of active hours that are at least that far from all hours
+// of the day at which the entity was active before. Before peers have taught us
+// better, each hour of distance halves it.
+func (p *Peers) farther(distance int, prior float64) float64 {
+	if p == nil {
+		return prior
+	}
+	var n, all uint32
+	for d, x := range p.Far {
+		all += x
+		if d >= distance {
+			n += x
+		}
+	}
+	const hours = 500
+	return (float64(hours*prior) + float64(n)) / (hours + float64(all))
 }
 
 // teach notes an ordinary active hour.
@@ -126,6 +178,17 @@ func (p *Peers) add(delta *Peers) {
 	p.Steady += delta.Steady
 	p.Active += delta.Active
 	p.Tail.add(&delta.Tail)
+	for d := range p.Far {
+		p.Far[d] += delta.Far[d]
+	}
+	for kind, n := range delta.Kinds {
+		if p.Kinds == nil {
+			p.Kinds = make(map[uint32]uint32)
+		}
+		if _, ok := p.Kinds[kind]; ok || len(p.Kinds) < maxKinds {
+			p.Kinds[kind] += n
+		}
+	}
 	for f := range p.Faults {
 		p.Faults[f] += delta.Faults[f]
 	}
@@ -217,14 +280,12 @@ func (p *Peers) more(a feature.Axis) float64 {
 	return (float64(p.Values[a]-p.News[a]) + hours*prior) / (float64(p.News[a]) + hours)
 }
 
-// Unpopular is the share of the hours with something new on an axis in which some
-// of that is not usual for the peers either.
-func (p *Peers) Unpopular(a feature.Axis) float64 {
-	const hours, share = 20, 0.5
+func (p *Peers) unpopular(a feature.Axis, prior float64) float64 {
+	const hours = 20
 	if p == nil {
-		return 1
+		return prior
 	}
-	return (hours*share + float64(p.News[a]-p.Popular[a])) / (hours + float64(p.News[a]))
+	return (float64(hours*prior) + float64(p.News[a]-p.Popular[a])) / (hours + float64(p.News[a]))
 }
 
 func (p *Peers) popular(a feature.Axis, hash uint64) bool {

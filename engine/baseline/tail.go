@@ -10,11 +10,16 @@ import (
 // number of false findings that a threshold there would cost.
 //
 // The counts hold attacks as well, and these are what reaches furthest. So the far
-// tail is not read off but drawn on: log₁₀ of the rate falls with the sum as a
-// straight line through the sums that are exceeded three times and three tenths of
-// a time a week, which ordinary hours decide. It is an exponential tail (a generalised
-// Pareto of shape 0), with the rate of falling limited to what the detectors'
-// models promise, one ban a decade.
+// tail is not read off but drawn on from the sums u₁ and u₂ that are exceeded √10 and
+// 1/√10 times a week, which ordinary hours decide: beyond u₂ it is a generalised
+// Pareto tail,
+//
+//	rate(S) = 1/√10 · (1 + ξ·(S − u₂)/σ)^(−1/ξ),  ξ = 1/3
+//
+// whose scale σ = 0.62·(u₂ − u₁) follows from the two (Pickands 1975 takes three and
+// estimates ξ as well, for which there is too little that is known to be honest).
+// The shape is set by judgement: surprises of different detectors are less
+// independent than adding them up supposes.
 type Tail struct {
 	_     struct{} `cbor:",toarray"`
 	Days  uint64   // of entities
@@ -29,8 +34,8 @@ const (
 	// Built in, as if seen for priorWeeks: the sum that is exceeded once a week,
 	// and the sum after which the rate is a tenth of that. Set by judgement.
 	priorWeeks  = 30
-	priorOnce   = 2000
-	priorDecade = 1500
+	priorOnce   = 1800
+	priorDecade = 1200
 )
 
 func bin(sum tokenwatch.Bans) int { return int(min(sum/tailStep, tailBins-1)) }
@@ -65,10 +70,17 @@ func (t *Tail) Rate(sum tokenwatch.Bans) tokenwatch.Bans {
 	if at+1 < tailBins {
 		return rate + (t.table[at+1]-rate)*(sum-tailStep*tokenwatch.Bans(at))/tailStep
 	}
-	return rate - (sum - tailStep*tokenwatch.Bans(at))
+	return rate
 }
 
-func prior(sum tokenwatch.Bans) tokenwatch.Bans { return (priorOnce - sum) * 1000 / priorDecade }
+// prior is the built-in line; far out it falls like the fitted one.
+func prior(sum tokenwatch.Bans) tokenwatch.Bans {
+	if line := (priorOnce - sum) * 1000 / priorDecade; line > -500 {
+		return line
+	}
+	x := float64(sum-priorOnce-priorDecade/2) / (3 * 0.62 * priorDecade)
+	return -500 - tokenwatch.Bans(3*vec.Milli(vec.Log10(1+x)))
+}
 
 // fit works the table out.
 func (t *Tail) fit() {
@@ -90,9 +102,10 @@ func (t *Tail) fit() {
 			tenth = i
 		}
 	}
-	decade := max(tokenwatch.Bans(tenth-once)*tailStep, 1000)
+	scale := float64(max(tokenwatch.Bans(tenth-once)*tailStep, 1000)) * 0.62
 	for i := tenth; i < tailBins; i++ {
-		table[i] = -500 - tokenwatch.Bans(i-tenth)*tailStep*1000/decade
+		x := float64(tokenwatch.Bans(i-tenth)*tailStep) / float64(3*scale)
+		table[i] = -500 - tokenwatch.Bans(3*vec.Milli(vec.Log10(1+x)))
 	}
 	t.table = &table
 }

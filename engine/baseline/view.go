@@ -14,6 +14,7 @@ type View struct {
 	Open  []*window.Window // earlier than the window that is judged
 	Peers *Peers           // of the last settled epoch, of its kind; nil where peers are left out
 	Group *Peers           // the same, of its group
+	Begun int32            // first hour of the tenant that has settled
 }
 
 // Knows tells whether a value is usual, or was so in an earlier open window.
@@ -70,7 +71,7 @@ func (v *View) FirstHour(a feature.Axis) float64 { return v.Peers.firstHour(v.Ki
 // News is the probability that an active hour of the entity brings something new
 // on an axis,
 //
-//	p = (D + a·π)/(L + a) + β·F/((H + 1)(1 + H/10)),  a = 20 hours
+//	p = (D + a·π)/(L + a) + β·F/((H + 1)(1 + H/5)²),  a = 20 hours
 //
 // D of the L active hours since it settled in having done so, and π of its peers'. The second term is
 // for those not yet settled in: by Heaps' law the distinct values V seen in n
@@ -81,7 +82,7 @@ func (v *View) News(a feature.Axis) float64 {
 	lived, d := float64(v.Usual.Lived)/Unit, float64(v.Usual.Novel[a])/Unit
 	for i, w := range v.Open {
 		before := View{Usual: v.Usual, Open: v.Open[:i]}
-		if before.Hours() < settledHours {
+		if before.Hours() < float64(settledOn(a)) {
 			continue
 		}
 		lived++
@@ -94,7 +95,7 @@ func (v *View) News(a feature.Axis) float64 {
 	}
 	p := (d + float64(peerHours*v.Group.news(a, v.Peers.news(a, newsRate)))) / (lived + peerHours)
 	hours := v.Hours()
-	p += float64(heaps*v.FirstHour(a)) / float64((hours+1)*(1+hours/10))
+	p += float64(heaps*v.FirstHour(a)) / float64((hours+1)*float64((1+hours/5)*(1+hours/5)))
 	return min(p, 0.98)
 }
 
@@ -134,6 +135,47 @@ func (v *View) More(a feature.Axis) float64 {
 	return min(max(extra/(extra+n), 0.35), 0.95)
 }
 
+// Far is how many hours the hour of the day is from those at which the entity was
+// active before, and the share of active hours that are that far out.
+func (v *View) Far(hour int32) (distance int, p float64) {
+	distance = v.Usual.Volume.distance(hour)
+	for _, w := range v.Open {
+		if w.Events > 0 {
+			d := int((w.Hour - hour) % 24)
+			if d < 0 {
+				d += 24
+			}
+			distance = min(distance, d, 24-d)
+		}
+	}
+	prior := 0.2
+	for range distance {
+		prior /= 2
+	}
+	return distance, v.Group.farther(distance, v.Peers.farther(distance, prior))
+}
+
+// Before finds where the entity was used from last before a moment, other than from
+// a given network and no longer ago than a given time; where it was there, it is one
+// of its own networks.
+func (v *View) Before(network uint64, millis, within int64) (Place, bool) {
+	var best Place
+	consider := func(p Place) {
+		if p.Network != network && p.Last < millis && p.Last >= millis-within && p.Last > best.Last {
+			best = p
+		}
+	}
+	for _, p := range v.Usual.Places {
+		consider(p)
+	}
+	for _, w := range v.Open {
+		for i := range w.Origins {
+			consider(Place{Network: w.Origins[i].Network, Country: w.Origins[i].Country, Last: w.Origins[i].Last})
+		}
+	}
+	return best, best.Last != 0
+}
+
 // ActiveHours is in how many hours of its day up to a given one the entity was active.
 func (v *View) ActiveHours(hour int32) float64 {
 	n := 1
@@ -146,6 +188,12 @@ func (v *View) ActiveHours(hour int32) float64 {
 		}
 	}
 	return float64(n)
+}
+
+// Unpopular is the share of the hours with something new on an axis in which some
+// of that is not usual for the peers either.
+func (v *View) Unpopular(a feature.Axis) float64 {
+	return v.Group.unpopular(a, v.Peers.unpopular(a, 0.5))
 }
 
 // Popular tells whether a value that is new to the entity is usual for its peers.

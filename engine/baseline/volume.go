@@ -163,6 +163,20 @@ func (v *Volume) busy(hour int32) (p, days float64) {
 	return (times + near/4) / 2, days
 }
 
+// distance is how many hours the hour of the day is from the nearest one at which
+// the entity was active before, on whatever day: 0 to 12.
+func (v *Volume) distance(hour int32) int {
+	at := int(hour % 24)
+	for d := range 12 {
+		for _, h := range [...]int{(at + d) % 24, (at + 24 - d) % 24} {
+			if v.Active[h] >= Unit/4 || v.Active[24+h] >= Unit/4 {
+				return d
+			}
+		}
+	}
+	return 12
+}
+
 // Counted is how many objects of a window stand in runs that are at least a
 // quarter full: objects counted through rather than picked.
 func Counted(w *window.Window) int {
@@ -173,6 +187,15 @@ func Counted(w *window.Window) int {
 		}
 	}
 	return n
+}
+
+// HoursADay is in how many hours of a day the entity is active.
+func (v *Volume) HoursADay() float64 {
+	days := float64(v.Days[0]) + float64(v.Days[1])
+	if days == 0 {
+		return 0
+	}
+	return float64(v.Hours) / days
 }
 
 // MeanObjects is how many different objects an active hour touches.
@@ -206,7 +229,8 @@ func (v *Volume) Slot(slot uint8) (p, hours float64) {
 // Lagged compares the totals of the last n days, today's so far among them, with
 // the days before: their sum, the mean of such a sum, and the shape of its
 // negative binomial distribution. Working days and weekends have means of their
-// own. ok is false while too few days are known.
+// own. ok is false while too few days are
+// known, and on days that are no busier than usual.
 func (v *Volume) Lagged(today Day, first int32, n int) (sum, mean, shape float64, ok bool) {
 	if first == 0 {
 		return 0, 0, 0, false
@@ -222,6 +246,9 @@ func (v *Volume) Lagged(today Day, first int32, n int) (sum, mean, shape float64
 		return 0, 0, 0, false
 	}
 	overall := max((total[0]+total[1])/(days[0]+days[1]), 0.05)
+	if k := dayKind(today.Day); float64(today.Events) < (total[k]+overall)/(days[k]+1) {
+		return 0, 0, 0, false // whatever was before, today is no busier than usual
+	}
 	var spread float64
 	for i := range n {
 		day := today.Day - int32(i)

@@ -9,15 +9,18 @@ package detect
 import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 	"github.com/tokenwatch/tokenwatch/engine/window"
 )
 
 // Subject is one entity in one window, with what is usual for it.
 type Subject struct {
-	Now   *window.Window
-	Today baseline.Day // the hours of the same day before this one
-	Usual baseline.View
+	Entity tokenwatch.Entity
+	Life   *baseline.Life // what is told of a token; nil if nothing is
+	Now    *window.Window
+	Today  baseline.Day // the hours of the same day before this one
+	Usual  baseline.View
 }
 
 // A Detector compares windows of entities with what they usually do. Score is
@@ -48,6 +51,44 @@ const (
 	groupFaults = "faults" // how it was answered
 	groupWhen   = "when"   // hours and minutes
 )
+
+// token is the token that a subject is about, "" if it is about something else.
+func (s *Subject) token() tokenwatch.TokenID {
+	if s.Entity.Kind != tokenwatch.EntityToken {
+		return ""
+	}
+	return tokenwatch.TokenID(s.Entity.ID)
+}
+
+// end is the last moment of the window's hour, UTC milliseconds.
+func (s *Subject) end() int64 { return int64(s.Now.Hour+1)*3600_000 - 1 }
+
+// first returns the earliest event of the window.
+func (s *Subject) first() (tokenwatch.EventRef, bool) {
+	var first tokenwatch.EventRef
+	found := false
+	for a := range s.Now.Axes {
+		for i := range s.Now.Axes[a] {
+			if ref := s.Now.Axes[a][i].First; !found || ref.Before(first) {
+				first, found = ref, true
+			}
+		}
+	}
+	return first, found
+}
+
+// strange returns the values of an axis that the entity is not known for.
+func (s *Subject) strange(axes ...feature.Axis) []window.Value {
+	var out []window.Value
+	for _, a := range axes {
+		for _, v := range s.Now.Axes[a] {
+			if !s.Usual.Knows(a, v.Hash) {
+				out = append(out, v)
+			}
+		}
+	}
+	return out
+}
 
 // samples returns events of the slots in which most was done, earliest first: of
 // an amount there is no one event that shows it.

@@ -17,10 +17,15 @@ type drift struct{}
 
 func newDrift(vec.Hash) Detector { return drift{} }
 
-const driftSpans = 4
+const (
+	driftSpans = 4
+	// regular is in how many hours of a day an entity must be active for its days
+	// to be alike.
+	regular = 5
+)
 
 func (drift) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
-	if s.Now.Events == 0 {
+	if s.Now.Events == 0 || s.Usual.Usual.Volume.HoursADay() < regular {
 		return out
 	}
 	today := s.Today

@@ -20,10 +20,12 @@ import (
 //	P(k new values) = p · ω · r^(k−1)
 //
 // ω and r are learned from the entity's peers. Where all that is new is usual for
-// the peers, as after a deploy, ω is left out. The values that came up first
+// the peers, as after a deploy, ω is left out. A new class of action comes with a new
+// action, and adds only how rarely that brings a new class. The values that came up first
 // earlier on the same day count among the k, but for those that so many hours are
 // expected to bring: what is spread over hours is seen by its day. For a class of action, what is new is weighed by how rarely entities are
-// given to it: a first deletion means more than a first read. An entity without a
+// given to it: a first deletion means more than a first read; for a network or
+// country, of how many of its peers' moves the new network has the kind. An entity without a
 // past is judged by how much a first hour holds,
 //
 //	P(k values) = (m/(1+m))^k
@@ -53,6 +55,10 @@ var classes = []class{
 	{"credential", 0.1, 0.03, "T1552"},
 }
 
+// grantLimit is the most that new actions add where a scope that was granted of
+// late is used for the first time.
+const grantLimit tokenwatch.Bans = 1500
+
 func newNovelty(hash vec.Hash) Detector {
 	d := &novelty{make(map[uint64]class, len(classes))}
 	for _, c := range classes {
@@ -73,6 +79,10 @@ func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwat
 		return out // another entity leads these events, and is judged by them
 	}
 	learning := s.Usual.Learning()
+	granted := false
+	for _, v := range s.Now.Axes[feature.Area] {
+		granted = granted || s.Life.Granted(v.Hash, s.token(), s.end()) && !s.Usual.Knows(feature.Area, v.Hash)
+	}
 	for a := range feature.NumAxes {
 		if s.Usual.Kind == tokenwatch.EntityAddress && axisGroups[a] == groupWhere {
 			continue // an address has no other network than its own
@@ -109,12 +119,19 @@ func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwat
 				surge = max(0, observed-1-int(usual))
 			}
 			if unpopular {
-				p = float64(p * s.Usual.Peers.Unpopular(a))
+				p = float64(p * s.Usual.Unpopular(a))
 			}
 			surprise = bans(p) + min(newsLimit, tokenwatch.Bans(surge)*bans(s.Usual.More(a)))
-			if a == feature.ActionClass {
-				surprise += d.rarest(fresh)
+			switch a {
+			case feature.ActionClass:
+				// How it adds to a new action, which comes with it.
+				surprise = bans(p/max(p, s.Usual.News(feature.Action))) + d.rarest(fresh)
+			case feature.Network, feature.Country:
+				surprise += kinds(s)
 			}
+		}
+		if granted && (axisGroups[a] == groupWhat || a == feature.ActionClass) {
+			surprise = min(surprise, grantLimit)
 		}
 		if surprise < tokenwatch.Surprising {
 			continue
@@ -143,6 +160,17 @@ func (d *novelty) classes1(fresh []window.Value) tokenwatch.Bans {
 		}
 	}
 	return sum
+}
+
+// kinds is how much it adds of what kind the rarest of the new networks is.
+func kinds(s *Subject) tokenwatch.Bans {
+	var most tokenwatch.Bans
+	for i := range s.Now.Origins {
+		if o := &s.Now.Origins[i]; !s.Usual.Knows(feature.Network, o.Network) {
+			most = max(most, bans(s.Usual.Group.KindShare(o.Kind)))
+		}
+	}
+	return most
 }
 
 // rarest is how much the rarest of the new classes of action adds.

@@ -17,11 +17,16 @@ import (
 //
 //	p = (f·D + r)/(D + 1)
 //
+// Besides, the hour of the day lies so many hours away from all at which the entity
+// was ever active, and P is the share of its peers' active hours that lie so far out.
 // Within active hours the same is asked of slots of five minutes, which tell a job
 // that runs at the full hour from one that somebody runs.
 type oddHours struct{}
 
 func newOddHours(vec.Hash) Detector { return oddHours{} }
+
+// byHand is how many hours of a job hold a run by hand, whatever its schedule.
+const byHand = 0.003
 
 func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
 	v := &s.Usual.Usual.Volume
@@ -30,13 +35,17 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	}
 	p, days := s.Usual.Busy(s.Now.Hour)
 	signal := tokenwatch.Signal{
-		Row: row, Detector: "odd_hours", Axis: "hour", Group: groupWhen, Surprise: bans(p),
+		Row: row, Detector: "odd_hours", Axis: "hour", Group: groupWhen, Surprise: min(bans(p), whenLimit),
 		Observed: 1000, Expected: vec.Milli(float64(p * days)), Evidence: samples(s.Now), Attack: []string{"T1078"},
+	}
+	if distance, far := s.Usual.Far(s.Now.Hour); distance > 1 && bans(far) > signal.Surprise {
+		signal.Axis, signal.Surprise, signal.Observed, signal.Expected = "distance", min(bans(far), whenLimit), int64(distance)*1000, vec.Milli(float64(far*100))
 	}
 	for _, slot := range s.Now.Slots {
 		at, hours := v.Slot(slot.Slot)
+		at = max(at, byHand)
 		if b := bans(at); b > signal.Surprise {
-			signal.Axis, signal.Surprise = "minutes", b
+			signal.Axis, signal.Surprise, signal.Observed = "minutes", b, 1000
 			signal.Expected = vec.Milli(float64(at * hours))
 			signal.Evidence = []tokenwatch.EventRef{slot.Sample}
 		}
@@ -48,7 +57,10 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 }
 
 func (oddHours) Explain(s tokenwatch.Signal, _ []string) string {
-	if s.Axis == "minutes" {
+	switch s.Axis {
+	case "distance":
+		return fmt.Sprintf("was active %s hours of the day away from any at which it was active before, as in %s of 100 hours of its peers", decimal(s.Observed), decimal(s.Expected))
+	case "minutes":
 		return fmt.Sprintf("was active in minutes of the hour in which it was active in %s of its past hours", decimal(s.Expected))
 	}
 	return fmt.Sprintf("was active at an hour at which it was active on %s past days", decimal(s.Expected))

@@ -12,9 +12,10 @@ import (
 // spraying notices an address from which one credential after the other is
 // presented: refused ones, which is guessing, or accepted ones of many owners.
 //
-// In a day, an address is taken to present u refused credentials with probability
-// 0.1^u beyond the first, less for every accepted one beside them; and of accepted
-// ones to be as many as it always had, see baseline.Sources.
+// In a day, an address presents one more refused credential with probability 1/16
+// each, and one of ten such addresses has an accepted one as well. Of accepted ones
+// it presents one more than on any day before with the same 1/16, unless it is one
+// that is shared by three or more anyway.
 type spraying struct{}
 
 func newSpraying(vec.Hash) Detector { return spraying{} }
@@ -23,14 +24,13 @@ func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if s.Usual.Kind != tokenwatch.EntityAddress || len(s.Now.Visitors) == 0 {
 		return out
 	}
-	var refused []window.Value
+	var refused, accepted []window.Value
 	for _, v := range s.Now.Visitors {
 		if v.Failed == v.Count {
 			refused = append(refused, window.Value{Hash: v.Token, First: v.First})
+		} else {
+			accepted = append(accepted, window.Value{Hash: v.Token, First: v.First})
 		}
-	}
-	if len(refused) == 0 {
-		return out
 	}
 	day := s.Today
 	day.Sources.Tokens = slices.Clone(day.Sources.Tokens)
@@ -39,6 +39,17 @@ func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	surprise := tokenwatch.Bans(failed-1) * 1200
 	if failed >= 2 && taken > 0 {
 		surprise += 1000
+	}
+	if len(refused) == 0 {
+		surprise = 0
+	}
+	if before := max(1, int(s.Usual.Usual.Shared)); len(accepted) > 0 && before < 3 && s.Usual.Begun != 0 && s.Now.Hour-s.Usual.Begun >= 72 {
+		if many := tokenwatch.Bans(taken-before) * 1200; many >= tokenwatch.Surprising && many > surprise {
+			return append(out, tokenwatch.Signal{
+				Row: row, Detector: "spraying", Axis: "accepted", Surprise: min(many, amountLimit),
+				Observed: int64(taken) * 1000, Expected: int64(before) * 1000, Evidence: firsts(accepted), Attack: []string{"T1078"},
+			})
+		}
 	}
 	if surprise < tokenwatch.Surprising {
 		return out
@@ -50,5 +61,8 @@ func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 }
 
 func (spraying) Explain(s tokenwatch.Signal, _ []string) string {
+	if s.Axis == "accepted" {
+		return fmt.Sprintf("used %s credentials that day, where it never used more than %s", decimal(s.Observed), decimal(s.Expected))
+	}
 	return fmt.Sprintf("presented %s credentials that day that were not valid", decimal(s.Observed))
 }

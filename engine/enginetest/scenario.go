@@ -26,12 +26,17 @@ var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // ip, asn, country, cloud, agent, user_agent, route, path, action, class, scope,
 // outcome, status, bytes, source.
 //
-// The events come in order of time, and each has a request id.
+// A line with fact=revoked (or another kind of fact) is an audit trail's: it tells
+// that of the token named by of, with until (a duration from the event on),
+// scopes=a,b and previous where the fact has them.
+//
+// The events come in order of time, and each has a request id. Lines that begin
+// with "inventory" are left to [Inventory].
 func Traffic(lines string) ([]Event, error) {
 	var events []Event
 	for i, line := range strings.Split(lines, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, inventoryLine) {
 			continue
 		}
 		stream, err := parseStream(line)
@@ -48,12 +53,15 @@ func Traffic(lines string) ([]Event, error) {
 type Event struct {
 	Time   time.Time
 	Fields map[string]string
+	Fact   *tokenwatch.Fact // Row is left to Batch
 }
 
 type stream struct {
 	every, at, lasts time.Duration
 	from, to         int // hours of the day
 	fields           map[string]string
+	fact             *tokenwatch.Fact
+	until            time.Duration
 }
 
 func parseStream(line string) (stream, error) {
@@ -71,6 +79,16 @@ func parseStream(line string) (stream, error) {
 			s.at, err = duration(value)
 		case "for":
 			s.lasts, err = duration(value)
+		case "fact":
+			s.about().Kind = tokenwatch.FactKind(value)
+		case "of":
+			s.about().Token = tokenwatch.TokenID(value)
+		case "previous":
+			s.about().Previous = tokenwatch.TokenID(value)
+		case "scopes":
+			s.about().Scopes = strings.Split(value, ",")
+		case "until":
+			s.until, err = duration(value)
 		case "hours":
 			_, err = fmt.Sscanf(value, "%d-%d", &s.from, &s.to)
 		default:
@@ -84,6 +102,61 @@ func parseStream(line string) (stream, error) {
 		}
 	}
 	return s, nil
+}
+
+func (s *stream) about() *tokenwatch.Fact {
+	if s.fact == nil {
+		s.fact = &tokenwatch.Fact{}
+	}
+	return s.fact
+}
+
+const inventoryLine = "inventory "
+
+// Inventory makes the control record of the inventory that lines tell of:
+//
+//	inventory token=a created=500d used=400d scopes=items:read networks=10.0.0.0/8
+//
+// created and used are so long before Start. It returns nil if there is no such line.
+func Inventory(lines string) (*tokenwatch.Control, error) {
+	t := tokenwatch.Table{Name: tokenwatch.TableInventory}
+	for line := range strings.SplitSeq(lines, "\n") {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), inventoryLine)
+		if !ok {
+			continue
+		}
+		var in tokenwatch.InventoryToken
+		for _, field := range strings.Fields(line) {
+			name, value, _ := strings.Cut(field, "=")
+			var err error
+			var d time.Duration
+			switch name {
+			case "token":
+				in.Lineage, in.Keys = "inventory of "+value, []tokenwatch.InventoryKey{{Token: tokenwatch.TokenID(value)}}
+			case "created":
+				d, err = duration(value)
+				in.Created = Start.Add(-d).UnixNano()
+			case "used":
+				d, err = duration(value)
+				in.LastUsed = Start.Add(-d).UnixNano()
+			case "scopes":
+				in.Scopes = strings.Split(value, ",")
+			case "networks":
+				in.Networks = strings.Split(value, ",")
+			default:
+				err = fmt.Errorf("unknown field")
+			}
+			if err != nil {
+				return nil, fmt.Errorf("inventory: %s: %w", name, err)
+			}
+		}
+		t.Tokens = append(t.Tokens, in)
+	}
+	if len(t.Tokens) == 0 {
+		return nil, nil
+	}
+	t.Entries = len(t.Tokens)
+	return t.Control(), nil
 }
 
 // duration reads a time.Duration that may begin with days: 7d, 1d12h.
@@ -115,7 +188,15 @@ func (s stream) events(line int) []Event {
 		for name, value := range s.fields {
 			fields[name] = strings.ReplaceAll(value, "{n}", strconv.Itoa(n))
 		}
-		out = append(out, Event{t, fields})
+		e := Event{Time: t, Fields: fields}
+		if s.fact != nil {
+			f := *s.fact
+			if s.until != 0 {
+				f.Until = t.Add(s.until).UnixNano()
+			}
+			e.Fact = &f
+		}
+		out = append(out, e)
 		n++
 	}
 	return out
@@ -134,7 +215,13 @@ var columns = map[string]tokenwatch.Col{
 func Batch(events []Event) *tokenwatch.Batch {
 	var b tokenwatch.Builder
 	var row tokenwatch.Row
-	for _, e := range events {
+	var facts []tokenwatch.Fact
+	for i, e := range events {
+		if e.Fact != nil {
+			f := *e.Fact
+			f.Row = i
+			facts = append(facts, f)
+		}
 		row.Reset()
 		row.SetInt(tokenwatch.ColTime, e.Time.UnixNano())
 		for name, value := range e.Fields {
@@ -154,5 +241,9 @@ func Batch(events []Event) *tokenwatch.Batch {
 		}
 		b.Append(&row)
 	}
-	return b.Batch()
+	batch, err := b.Batch().WithFacts(facts)
+	if err != nil {
+		panic(err)
+	}
+	return batch
 }

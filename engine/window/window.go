@@ -37,8 +37,10 @@ type Window struct {
 	Objects  Distinct
 	Runs     []Run
 	Origins  []Origin
-	Visitors []Visitor // of an address
-	Stored   bool      `cbor:"-"` // a snapshot holds it
+	Visitors []Visitor           // of an address
+	Outside  uint32              // events from where the token may not be used
+	Stray    tokenwatch.EventRef // the first of them
+	Stored   bool                `cbor:"-"` // a snapshot holds it
 	// Grown says that there is something to judge that was not there when it was
 	// cleared: a value, an origin, a fault, or an eighth more events.
 	Grown  bool   `cbor:"-"`
@@ -80,6 +82,7 @@ type Origin struct {
 	Network uint64
 	Token   uint64 // 0: none known
 	Kind    uint64 // of network; of the first event
+	Country uint64 // likewise
 	Count   uint32
 	Minutes uint64 // bit m: active in minute m
 	First   tokenwatch.EventRef
@@ -229,7 +232,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 	if !ok {
 		ref := r.Ref(i)
 		w.Origins = slices.Insert(w.Origins, at, Origin{
-			Network: network, Token: token, Kind: r.Kinds[i],
+			Network: network, Token: token, Kind: r.Kinds[i], Country: r.Axes[feature.Country][i],
 			First: ref, Last: ref.Millis, AgentLow: agent, AgentHigh: agent,
 		})
 		if len(w.Origins) > MaxOrigins {
@@ -247,7 +250,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)
 	if r.Millis[i] <= o.First.Millis {
 		if ref := r.Ref(i); ref.Before(o.First) {
-			o.First, o.Kind = ref, r.Kinds[i]
+			o.First, o.Kind, o.Country = ref, r.Kinds[i], r.Axes[feature.Country][i]
 		}
 	}
 	o.Last = max(o.Last, r.Millis[i])
@@ -296,6 +299,17 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 	if r.Millis[i] <= v.First.Millis {
 		if ref := r.Ref(i); ref.Before(v.First) {
 			v.First = ref
+		}
+	}
+}
+
+// AddOutside notes that row i came from where the token may not be used.
+func (w *Window) AddOutside(r *feature.Rows, i int) {
+	w.Grown = w.Grown || w.Outside == 0
+	w.Outside++
+	if w.Outside == 1 || r.Millis[i] <= w.Stray.Millis {
+		if ref := r.Ref(i); w.Outside == 1 || ref.Before(w.Stray) {
+			w.Stray = ref
 		}
 	}
 }
