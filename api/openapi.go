@@ -41,6 +41,7 @@ func openAPI(version string, extra []route) ([]byte, error) {
 	if err := describeWatch(paths); err != nil {
 		return nil, err
 	}
+	describeErrors(paths)
 	numbers(doc)
 	return json.MarshalIndent(doc, "", " ")
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,7 +121,16 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 	mux.Handle("POST /v1/query", s.guard(route{grant: "/tokenwatch.v1.Query/Query", handler: queries}))
 	s.senders(mux)
 	mux.Handle("/", s.guard(route{ownQuery: true, handler: gateway}))
-	return s.outermost(mux), nil
+	missing := s.guard(route{ownQuery: true, handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, v1.NotFound())
+	})})
+	return s.outermost(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; p != "*" && path.Clean(p) != p {
+			missing.ServeHTTP(w, r) // the mux would send the caller elsewhere
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})), nil
 }
 
 // root is the pattern of the page that says what this is.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -73,6 +75,15 @@ var kinds = map[string]kind{
 	ReasonCorrupt:          {codes.DataLoss, http.StatusInternalServerError},
 	ReasonCanceled:         {codes.Canceled, 499}, // as nginx has it
 	ReasonDeadline:         {codes.DeadlineExceeded, http.StatusGatewayTimeout},
+}
+
+// ReasonsByStatus lists the reason codes by the REST status they have.
+func ReasonsByStatus() map[int][]string {
+	out := make(map[int][]string)
+	for _, reason := range slices.Sorted(maps.Keys(kinds)) {
+		out[kinds[reason].http] = append(out[kinds[reason].http], reason)
+	}
+	return out
 }
 
 // readOnlyRetry is when to come back to a store that takes nothing at present.
