@@ -395,7 +395,10 @@ func (r *inRange) eval(f *Frame, sel []int32, n int) Vec {
 		n = 1
 	}
 	out := Vec{Type: TypeBool, Const: v.Const, Bools: make([]bool, n), Valid: v.validity(n)}
-	if r.low > r.high {
+	if r.low > r.high { // nothing is within
+		for i := range out.Bools {
+			out.Bools[i] = r.outside
+		}
 		return out
 	}
 	low, width := uint64(r.low), uint64(r.high)-uint64(r.low)
@@ -413,12 +416,9 @@ func (r *inRange) eval(f *Frame, sel []int32, n int) Vec {
 
 func (r *inRange) filter(f *Frame, sel []int32, n int, out []int32) []int32 {
 	v, by := r.operand(f, sel, n)
-	if v.Const {
+	if v.Const || r.low > r.high {
 		t := r.eval(f, sel, n)
 		return trueRows(&t, sel, n, out)
-	}
-	if r.low > r.high {
-		return out
 	}
 	low, width := uint64(r.low), uint64(r.high)-uint64(r.low)
 	start := len(out)

@@ -74,7 +74,8 @@ func Like(x Expr, pattern string, fold bool, escape rune, not bool) (Expr, error
 	case p.plain && len(p.parts) == 1:
 		t.test = func(s string) bool { return s == string(p.parts[0]) }
 	case p.plain && len(p.parts) == 3 && len(p.parts[0]) == 0 && len(p.parts[2]) == 0:
-		t.test, t.only = func(s string) bool { return strings.Contains(s, t.literal) }, true
+		sub := t.literal
+		t.test, t.only = func(s string) bool { return strings.Contains(s, sub) }, true
 	default:
 		t.test = p.match
 	}
