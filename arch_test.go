@@ -36,6 +36,8 @@ var mayImport = map[string][]string{
 	"engine/baseline":     {".", "engine/vec", "engine/feature", "engine/window"},
 	"engine/detect":       {".", "engine/vec", "engine/feature", "engine/window", "engine/baseline"},
 	"engine/finding":      {".", "engine/vec", "engine/feature", "engine/window", "engine/baseline"},
+	"engine/inventory":    {"."},
+	"engine/policy":       {"."},
 	"engine/enginetest":   {".", "storage"},
 	"engine":              {".", "storage", "engine/*"},
 	"engine/expr":         {".", "engine/vec"},

@@ -46,6 +46,7 @@ const (
 
 	ControlTable       ControlKind = "table"       // a table was loaded, see Table
 	ControlLink        ControlKind = "link"        // two tokens belong together, or do not, see Link
+	ControlPolicy      ControlKind = "policy"      // these packs of policies are in use, see PolicyPacks
 	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict; the engine passes over it
 	ControlSuppression ControlKind = "suppression" // of findings, see Suppression; the engine passes over it
 )

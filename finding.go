@@ -72,7 +72,8 @@ type Finding struct {
 	Status     string   `json:"status"` // new; people change it, and verdict and note
 	Verdict    string   `json:"verdict,omitempty"`
 	Note       string   `json:"note,omitempty"`
-	Attack     []string `json:"attack"` // MITRE ATT&CK technique ids
+	Attack     []string `json:"attack"`             // MITRE ATT&CK technique ids
+	Controls   []string `json:"controls,omitempty"` // ids of controls that a policy is about
 	Continues  string   `json:"continues,omitempty"`
 	MergedInto string   `json:"merged_into,omitempty"`
 

@@ -14,6 +14,7 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -25,6 +26,7 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/policy"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
@@ -89,7 +91,10 @@ type Engine struct {
 	core    *core
 	events  storage.Events
 	state   storage.State
+	mu      sync.Mutex // tenants, for readers
 	tenants map[string]*tenant
+	packs   [][]byte // of policies
+	noted   map[string][32]byte
 	cursor  tokenwatch.Offset // last entry taken in
 	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
 	loaded  bool
@@ -109,6 +114,7 @@ type core struct {
 	detectors []detect.Detector
 	byName    map[string]detect.Detector
 	log       *batches
+	policies  *policy.Set
 }
 
 // New makes an engine that reads events and keeps its state in state. It starts
@@ -124,13 +130,14 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		noPeers:   cfg.NoPeers,
 		byName:    map[string]detect.Detector{},
 		log:       &batches{events: events},
+		policies:  &policy.Set{},
 	}
 	for _, entry := range detect.All {
 		d := entry.New(c.hash)
 		c.detectors = append(c.detectors, d)
 		c.byName[entry.Name] = d
 	}
-	return &Engine{cfg: cfg, core: c, events: events, state: state, tenants: map[string]*tenant{}}
+	return &Engine{cfg: cfg, core: c, events: events, state: state, tenants: map[string]*tenant{}, noted: map[string][32]byte{}}
 }
 
 // threshold is the score at which the promised rate is kept, see finding.Score.
@@ -211,15 +218,11 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 		return e.tenant(entry.Tenant).take(e.extract(entry))
 	}
 	switch entry.Control.Kind {
-	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression, tokenwatch.ControlLink:
+	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
 		return nil // of readers: they change no finding
-	case tokenwatch.ControlTable:
-		table, err := tokenwatch.DecodeTable(entry.Control.Body)
-		if err != nil {
-			return fmt.Errorf("log offset %d: %w", entry.Offset, err)
-		}
-		if table.Name == tokenwatch.TableInventory {
-			e.tenant(entry.Tenant).learnInventory(&table)
+	case tokenwatch.ControlTable, tokenwatch.ControlLink, tokenwatch.ControlPolicy:
+		if err := e.learn(entry); err != nil {
+			return fmt.Errorf("read the control record at log offset %d: %w", entry.Offset, err)
 		}
 		return nil
 	}
@@ -234,6 +237,56 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 			err = fmt.Errorf("log offset %d holds a control record of kind %q, which is not known here", entry.Offset, entry.Control.Kind)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// learn takes in a control record that says something of tokens, or how to judge
+// them.
+func (e *Engine) learn(entry tokenwatch.Entry) error {
+	body := entry.Control.Body
+	switch entry.Control.Kind {
+	case tokenwatch.ControlPolicy:
+		packs, err := tokenwatch.DecodePolicyPacks(body)
+		if err != nil {
+			return err
+		}
+		e.noted[NotedPolicies] = sha256.Sum256(body)
+		return e.usePolicies(packs.Packs)
+	case tokenwatch.ControlTable:
+		t, err := tokenwatch.DecodeTable(body)
+		if err != nil {
+			return err
+		}
+		e.noted[entry.Tenant+"/"+t.Name] = t.Digest
+		if t.Name != tokenwatch.TableInventory {
+			return nil
+		}
+		tenant := e.tenant(entry.Tenant)
+		tenant.learnInventory(&t)
+		g := tenant.guard
+		return g.learned(g.inv.Import(&t, entry.Time.UnixNano(), entry.Offset), entry.Offset)
+	default:
+		l, err := tokenwatch.DecodeLink(body)
+		if err != nil {
+			return err
+		}
+		g := e.tenant(entry.Tenant).guard
+		return g.learned(g.inv.Link(&l, entry.Time.UnixNano(), entry.Offset), entry.Offset)
+	}
+}
+
+// usePolicies has all tenants go by other policies from here on.
+func (e *Engine) usePolicies(packs [][]byte) error {
+	set, err := policy.Compile(packs...)
+	if err != nil {
+		return err
+	}
+	e.packs, e.core.policies = packs, set
+	for _, t := range e.sortedTenants() {
+		if err := t.guard.use(set); err != nil {
 			return err
 		}
 	}
@@ -261,7 +314,9 @@ func (e *Engine) tenant(name string) *tenant {
 	if !ok {
 		name = strings.Clone(name)
 		t = newTenant(e.core, name)
+		e.mu.Lock()
 		e.tenants[name] = t
+		e.mu.Unlock()
 	}
 	return t
 }
@@ -274,6 +329,9 @@ func (e *Engine) concluded() bool {
 				return true
 			}
 		}
+		if len(t.guard.out) > 0 {
+			return true
+		}
 	}
 	return false
 }
@@ -284,6 +342,7 @@ func (e *Engine) hush() {
 		for _, s := range t.shards {
 			s.out = s.out[:0]
 		}
+		t.guard.out = t.guard.out[:0]
 	}
 }
 

@@ -30,7 +30,10 @@ const (
 	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
 	recWindow   = 'w' // tenant, kind, entity, hour → window.Window
-	recNames    = 'n' // tenant, token → []tokenwatch.Alias
+	recNames    = 'n' // tenant, token → []tokenwatch.Alias; of older programs, the inventory has them now
+	recGuard    = 'j' // tenant, kind … → see guard
+	recNoted    = 'q' // name → digest of a control record that was taken in, see Noted; not part of the state
+	recPolicies = 'p' // → body of the last control record of policies
 	recSnapshot = 's' // → offset
 )
 
@@ -100,17 +103,24 @@ func (e *Engine) commit(ctx context.Context) error {
 			step.Findings = append(step.Findings, s.out...)
 			s.out = s.out[:0]
 		}
+		step.Findings = append(step.Findings, t.guard.out...)
+		t.guard.out = t.guard.out[:0]
 	}
 	if e.rows >= e.cfg.SnapshotRows {
 		step.Records = e.snapshot()
 		e.rows = 0
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.noted)) {
+		sum := e.noted[name]
+		step.Records = append(step.Records, storage.Record{Key: append([]byte{recNoted}, name...), Value: sum[:]})
+	}
+	clear(e.noted)
 	slices.SortStableFunc(step.Findings, func(a, b tokenwatch.Finding) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Revision, b.Revision))
 	})
 	for i := range step.Findings {
 		f := &step.Findings[i]
-		f.Aliases = e.tenants[f.Tenant].aliases(f.Token)
+		f.Aliases = e.tenants[f.Tenant].guard.inv.Names(f.Token)
 	}
 	findings, err := e.state.Commit(ctx, step)
 	if err != nil {
@@ -120,6 +130,26 @@ func (e *Engine) commit(ctx context.Context) error {
 	e.cfg.Committed(step.Cursor, findings)
 	return nil
 }
+
+// Noted returns the digests of the policies and tables that were taken in last, by
+// their names within the tenant: what is in the log already need not be put there
+// again. A record that was taken in a moment before the end may be missing.
+func Noted(ctx context.Context, state storage.State) (map[string][32]byte, error) {
+	noted := map[string][32]byte{}
+	for r, err := range state.Records(ctx, []byte{recNoted}) {
+		if err != nil {
+			return nil, fmt.Errorf("read what was noted: %w", err)
+		}
+		if len(r.Value) == 32 {
+			noted[string(r.Key[1:])] = [32]byte(r.Value)
+		}
+	}
+	return noted, nil
+}
+
+// NotedPolicies is the name of the policies there; a table has that of its tenant
+// before its own.
+const NotedPolicies = "policies"
 
 func (e *Engine) sortedTenants() []*tenant {
 	var ts []*tenant
@@ -132,7 +162,10 @@ func (e *Engine) sortedTenants() []*tenant {
 
 // snapshot returns the records that bring the last snapshot up to now.
 func (e *Engine) snapshot() []storage.Record {
-	records := []storage.Record{{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))}}
+	records := []storage.Record{
+		{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))},
+		{Key: []byte{recPolicies}, Value: encode(e.packs)},
+	}
 	for _, t := range e.sortedTenants() {
 		t.records(&records)
 		for _, s := range t.shards {
@@ -150,11 +183,7 @@ func (t *tenant) records(out *[]storage.Record) {
 		})})
 		t.dirty = false
 	}
-	for _, token := range slices.Sorted(maps.Keys(t.renamed)) {
-		key := appendPart(appendPart([]byte{recNames}, t.name), string(token))
-		*out = append(*out, storage.Record{Key: key, Value: encode(t.names[token])})
-	}
-	clear(t.renamed)
+	t.guard.records(out)
 	var lifes []storage.Record
 	for l := range t.lives.changed {
 		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
@@ -162,15 +191,6 @@ func (t *tenant) records(out *[]storage.Record) {
 	slices.SortFunc(lifes, func(a, b storage.Record) int { return bytes.Compare(a.Key, b.Key) })
 	*out = append(*out, lifes...)
 	clear(t.lives.changed)
-}
-
-// aliases returns the names of a token, in order of kind and value.
-func (t *tenant) aliases(token tokenwatch.TokenID) []tokenwatch.Alias {
-	names := slices.Clone(t.names[token])
-	slices.SortFunc(names, func(a, b tokenwatch.Alias) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Value, b.Value))
-	})
-	return names
 }
 
 func (s *shard) records(out *[]storage.Record) {
@@ -216,13 +236,18 @@ func (e *Engine) load(ctx context.Context) error {
 		}
 	}
 	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot), told, true
-	return nil
+	return e.usePolicies(e.packs)
 }
 
 func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 	record, rest := r.Key[0], r.Key[1:]
-	if record == recSnapshot {
+	switch record {
+	case recSnapshot:
 		return decode(r, snapshot)
+	case recPolicies:
+		return decode(r, &e.packs)
+	case recNoted:
+		return nil
 	}
 	name, rest, ok := cutPart(rest)
 	if !ok {
@@ -241,7 +266,9 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		if err := decode(r, &names); err != nil {
 			return err
 		}
-		t.names[tokenwatch.TokenID(token)] = names
+		for _, n := range names {
+			t.guard.inv.Learn([]tokenwatch.Naming{{Token: tokenwatch.TokenID(token), Alias: n}})
+		}
 		return nil
 	case recLife:
 		var l lifeRecord
@@ -253,6 +280,8 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		}
 		t.tie(t.lives.load(&l))
 		return nil
+	case recGuard:
+		return t.guard.load(rest, r)
 	case recBaseline, recIncident, recWindow:
 		return t.loadEntity(record, rest, r)
 	default:

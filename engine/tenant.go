@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,17 +21,17 @@ type tenant struct {
 	settled   int32 // hours before this one have settled
 	epoch     *baseline.Epoch
 	shards    []*shard
-	names     map[tokenwatch.TokenID][]tokenwatch.Alias
-	renamed   map[tokenwatch.TokenID]struct{} // whose names differ from the snapshot's
 	lives     lives
+	guard     *guard
 	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
 
 func newTenant(c *core, name string) *tenant {
 	t := &tenant{
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
-		names: map[tokenwatch.TokenID][]tokenwatch.Alias{}, renamed: map[tokenwatch.TokenID]struct{}{}, lives: newLives(),
+		lives: newLives(),
 	}
+	t.guard = newGuard(t)
 	for i := range c.shards {
 		t.shards = append(t.shards, newShard(t, i, c.shards))
 	}
@@ -41,10 +40,12 @@ func newTenant(c *core, name string) *tenant {
 
 // take adds a batch to the windows and judges them.
 func (t *tenant) take(r *feature.Rows) error {
-	t.learnNames(r.Batch.Names())
 	t.learnFacts(r.Batch)
 	t.watermark.Observe(r.Batch)
 	t.dirty = true
+	if err := t.guard.take(r); err != nil {
+		return err
+	}
 	if err := t.each(r.Batch.Rows(), func(s *shard) error {
 		s.apply(r)
 		return s.score()
@@ -84,8 +85,11 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		t.epoch.Settle(hour, deltas)
 		t.dirty = true
 	}
-	t.settled = max(t.settled, end)
-	return nil
+	if end <= t.settled {
+		return nil
+	}
+	t.settled = end
+	return t.guard.settle(end)
 }
 
 // end settles everything: no more events will come.
@@ -149,17 +153,4 @@ func (t *tenant) rate(g int, sum tokenwatch.Bans) tokenwatch.Bans {
 		return (*baseline.Tail)(nil).Rate(sum)
 	}
 	return t.epoch.Groups[g].Tail.Rate(sum)
-}
-
-// maxAliases bounds the names remembered of one token.
-const maxAliases = 16
-
-func (t *tenant) learnNames(namings []tokenwatch.Naming) {
-	for _, n := range namings {
-		known := t.names[n.Token]
-		if len(known) < maxAliases && !slices.Contains(known, n.Alias) {
-			t.names[n.Token] = append(known, n.Alias)
-			t.renamed[n.Token] = struct{}{}
-		}
-	}
 }

@@ -66,6 +66,9 @@ func sealedToken(t *enrich.Token, facts *[]tokenwatch.Fact) tokenwatch.Inventory
 	out := t.InventoryToken
 	out.Lineage, out.Owner, out.Label, out.TokenType = f.Lineage, f.Owner, f.Label, f.TokenType
 	out.App, out.Env, out.Purpose, out.Scopes, out.Team = f.App, f.Env, f.Place, f.Scopes, f.Removed[0]
+	if len(t.Keys) == 0 && f.Token != "" {
+		out.Keys = append(out.Keys, tokenwatch.InventoryKey{Token: f.Token, Created: t.Created})
+	}
 	for i, k := range t.Keys {
 		if id := (*facts)[1+i].Token; id != "" {
 			out.Keys = append(out.Keys, tokenwatch.InventoryKey{Token: id, Created: k.Created})

@@ -34,6 +34,7 @@ type cli struct {
 	Export exportCmd `cmd:"" help:"Write the history to a directory for an auditor."`
 	Verify verifyCmd `cmd:"" help:"Verify an exported history."`
 
+	Policy    policyCmd    `cmd:"" help:"Test and list policies."`
 	Formats   formatsCmd   `cmd:"" help:"List the log formats."`
 	Detectors detectorsCmd `cmd:"" help:"List the detectors."`
 	Config    configCmd    `cmd:"" help:"Print the configuration with its defaults."`

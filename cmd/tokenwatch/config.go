@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch/api"
 	"github.com/tokenwatch/tokenwatch/engine"
+	"github.com/tokenwatch/tokenwatch/engine/policy"
 	"github.com/tokenwatch/tokenwatch/ingest"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
@@ -41,6 +42,7 @@ type config struct {
 	AcceptLoss bool `yaml:"-"`
 
 	Tables tablesConfig `yaml:"tables" doc:"files that say more of what logs name; read again when they change"`
+	Policy policyConfig `yaml:"policy" doc:"what must not be"`
 	Store  storeConfig  `yaml:"store" doc:"the embedded store"`
 	Engine engineConfig `yaml:"engine" doc:"detection"`
 	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
@@ -52,6 +54,11 @@ type tablesConfig struct {
 	Networks  []string `yaml:"networks" doc:"addresses to AS, kind, country and place: CSV or MaxMind databases"`
 	Routes    string   `yaml:"routes" doc:"method and route to scope and risk: JSON or CSV"`
 	Inventory string   `yaml:"inventory" doc:"tokens as their issuer knows them: JSON or CSV"`
+}
+
+type policyConfig struct {
+	Packs []string `yaml:"packs" doc:"packs that come with the program; tokenwatch policy list shows them"`
+	Files []string `yaml:"files" doc:"files of further packs"`
 }
 
 type storeConfig struct {
@@ -124,6 +131,7 @@ func defaultConfig() config {
 	return config{
 		Data: "./data", HTTP: "127.0.0.1:9178", GRPC: "127.0.0.1:9179",
 		Tables:      tablesConfig{Networks: []string{}},
+		Policy:      policyConfig{Packs: policy.Default, Files: []string{}},
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,

@@ -24,6 +24,7 @@ type scanCmd struct {
 	Formats string   `name:"formats" help:"Configuration file whose formats of one's own are looked for first." placeholder:"FILE"`
 	Mask    []string `help:"Column to take away before anything is scored; may repeat." placeholder:"COLUMN"`
 	tableFlags
+	policyFlags
 	Rate     float64  `help:"False findings to be expected per token and week." default:"0.2" placeholder:"N"`
 	MinScore int      `help:"Leave out findings below this score." placeholder:"N"`
 	Files    []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
@@ -94,6 +95,11 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if s.tables, err = openTables(config); err != nil {
 		return err
 	}
+	policies := defaultConfig().Policy
+	cmd.policyFlags.override(&policies)
+	if s.policies, err = loadPolicies(policies); err != nil {
+		return err
+	}
 	p := keys.sealer(c, mapping, custom, s.tables)
 	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {
@@ -104,12 +110,13 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 
 // scan is one scan under way.
 type scan struct {
-	c      *console
-	cmd    *scanCmd
-	mask   mask
-	store  *local.Store
-	tables *tables          // to be logged before the first batch
-	clock  func() time.Time // of the next entry: the wall clock, but for ticks
+	c        *console
+	cmd      *scanCmd
+	mask     mask
+	store    *local.Store
+	tables   *tables // to be logged before the first batch
+	policies *tokenwatch.PolicyPacks
+	clock    func() time.Time // of the next entry: the wall clock, but for ticks
 
 	best     map[string]int // greatest score printed, by finding
 	records  int
@@ -169,7 +176,7 @@ func (s *scan) read(ctx context.Context, p *ingest.Pipeline, eng *engine.Engine,
 	return nil
 }
 
-// logTables puts the tables into the log once, as of the first event.
+// logTables puts the policies and tables into the log once, as of the first event.
 func (s *scan) logTables(ctx context.Context, p *ingest.Pipeline, b *tokenwatch.Batch) error {
 	tables := s.tables
 	if s.tables = nil; tables == nil {
@@ -181,7 +188,8 @@ func (s *scan) logTables(ctx context.Context, p *ingest.Pipeline, b *tokenwatch.
 	}
 	s.clock = func() time.Time { return time.Unix(0, at).UTC() }
 	defer func() { s.clock = s.c.now }()
-	for _, entry := range tables.entries(p, tokenwatch.DefaultTenant) {
+	entries := append([]tokenwatch.Entry{{Control: s.policies.Control()}}, tables.entries(p, tokenwatch.DefaultTenant)...)
+	for _, entry := range entries {
 		if _, err := s.store.Append(ctx, entry); err != nil {
 			return err
 		}

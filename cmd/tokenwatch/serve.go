@@ -28,6 +28,7 @@ type serveCmd struct {
 type serverFlags struct {
 	storeFlags
 	tableFlags
+	policyFlags
 	HTTP     string `name:"http" help:"Address of HTTP; default 127.0.0.1:9178, port 0 picks one." placeholder:"ADDR"`
 	GRPC     string `name:"grpc" help:"Address of gRPC; default 127.0.0.1:9179, port 0 picks one." placeholder:"ADDR"`
 	TLSCert  string `name:"tls-cert" help:"File of the certificate chain, PEM." placeholder:"FILE"`
@@ -65,6 +66,7 @@ func (f *serverFlags) config() (config, error) {
 	override(&cfg.TLSKey, f.TLSKey)
 	cfg.Insecure = cfg.Insecure || f.Insecure
 	f.tableFlags.override(&cfg.Tables)
+	f.policyFlags.override(&cfg.Policy)
 	return cfg, cfg.check()
 }
 

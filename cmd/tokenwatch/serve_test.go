@@ -234,7 +234,7 @@ func TestDemoServe(t *testing.T) {
 		}
 		up.end(t)
 	}
-	if entries != "1\n" {
+	if entries != "2\n" { // the policies, and the trail
 		t.Errorf("the log has %q entries", entries)
 	}
 }

@@ -167,6 +167,18 @@ func (t *tables) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.En
 	return out
 }
 
+// digest is that of what was read last.
+func (f *tableFile) digest() [32]byte {
+	switch {
+	case f.networks != nil:
+		return f.networks.Summary().Digest
+	case f.routes != nil:
+		return f.routes.Summary().Digest
+	default:
+		return f.inventory.Summary().Digest
+	}
+}
+
 func (f *tableFile) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
 	var bodies []tokenwatch.Table
 	var s enrich.Summary
@@ -218,6 +230,11 @@ func (w *works) reloadTables(ctx context.Context) error {
 
 func (w *works) logTables(ctx context.Context, files []*tableFile) error {
 	for _, f := range files {
+		noted := tokenwatch.DefaultTenant + "/" + f.name
+		sum := f.digest()
+		if w.noted[noted] == sum {
+			continue
+		}
 		entries := f.entries(w.pipeline, tokenwatch.DefaultTenant)
 		if _, err := w.site.store.Append(ctx, entries...); errors.Is(err, storage.ErrReadOnly) {
 			w.log.Warn("table not logged: the store takes no entries", "table", f.name)
@@ -226,6 +243,7 @@ func (w *works) logTables(ctx context.Context, files []*tableFile) error {
 		} else if err != nil {
 			return quiet(ctx, fmt.Errorf("log table %s: %w", f.name, err))
 		}
+		w.noted[noted] = sum
 		w.log.Info("table loaded", "table", f.name)
 	}
 	return nil

@@ -30,7 +30,7 @@ func TestReload(t *testing.T) {
 	store, err := local.Open(local.Memory())
 	must(t, err)
 	defer func() { must(t, store.Close()) }()
-	w := &works{intake: intake{tables: tables}, site: &site{store: store}, log: slog.New(slog.DiscardHandler)}
+	w := &works{intake: intake{tables: tables}, site: &site{store: store}, log: slog.New(slog.DiscardHandler), noted: map[string][32]byte{}}
 	must(t, w.logTables(t.Context(), tables.files))
 	expect := func(when string, asn int64, logged int) {
 		t.Helper()

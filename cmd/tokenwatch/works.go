@@ -22,6 +22,7 @@ type works struct {
 	log      *slog.Logger
 	engine   *engine.Engine
 	progress *progress
+	noted    map[string][32]byte // of control records that are in the log
 }
 
 // intake takes requests to the log.
@@ -81,6 +82,12 @@ func newWorks(ctx context.Context, s *site, cfg config, log *slog.Logger, o opti
 		intake: in,
 		site:   s, cfg: cfg, log: log,
 		engine: engine.New(conf, pace, s.store), progress: heard,
+	}
+	if w.noted, err = engine.Noted(ctx, s.store); err != nil {
+		return nil, err
+	}
+	if err := w.logPolicies(ctx); err != nil {
+		return nil, err
 	}
 	return w, w.logTables(ctx, w.tables.files) // before any event
 }

@@ -93,6 +93,9 @@ func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 	return texts, nil
 }
 
+// EventOf reads the event a reference points at.
+func EventOf(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) { return event(ref, log) }
+
 // event reads the event a reference points at.
 func event(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) {
 	b, err := log.Batch(ref.Offset)

@@ -2,6 +2,14 @@ package seal
 
 import "github.com/tokenwatch/tokenwatch"
 
+// about adds the lineage of a fact as a name of its token where the fact has no
+// other: an id of the issuer's, by which logs may know the token too.
+func about(f *tokenwatch.RowFact) {
+	if len(f.Subject) == 0 && f.Secret == 0 && f.Kind != tokenwatch.FactOwnerLeft {
+		f.AddName(tokenwatch.NameProviderID, "", f.Lineage)
+	}
+}
+
 // subject returns the id of the token that a fact is about: that of its secret,
 // else of its strongest name.
 func (s *Sealer) subject(secret int, names []tokenwatch.Name) tokenwatch.TokenID {

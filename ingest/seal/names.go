@@ -20,7 +20,7 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 		row.Clear(tokenwatch.ColToken)
 	}
 	var token *entry
-	s.given, s.whose, s.keyed, s.code = s.given[:0], nil, false, 0
+	s.given, s.whose, s.keyed, s.code, s.carried = s.given[:0], nil, false, 0, ""
 	for i := range row.Credentials {
 		c := &row.Credentials[i]
 		used := token == nil && !c.Incidental
@@ -29,9 +29,13 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 			token = e
 		}
 		s.given = append(s.given, e)
+		if e != nil && !c.Incidental && inURL(c.Carrier) {
+			s.carried = c.Carrier
+		}
 	}
 	for i := range row.Facts {
 		f := &row.Facts[i]
+		about(f)
 		s.strongest(f.Subject)
 		s.strongest(f.Previous)
 	}
@@ -52,6 +56,11 @@ func (s *Sealer) identify(row *tokenwatch.Row) {
 			s.kind(row, accessKeyKind(n.Value))
 		}
 	}
+}
+
+// inURL tells whether a carrier is part of a URL.
+func inURL(carrier string) bool {
+	return strings.HasPrefix(carrier, "query:") || strings.HasPrefix(carrier, "url:") || strings.HasPrefix(carrier, "fragment:")
 }
 
 // strongest returns the entry of the strongest of a token's names, nil if there is

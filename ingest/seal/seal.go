@@ -38,6 +38,7 @@ type Sealer struct {
 	keyed   bool     // it is the credential with this key
 	key     [2]uint64
 	code    uint32 // of its id in the batch, 0 if that is not known
+	carried string // where in a URL the row's own credential stood
 }
 
 // New returns a sealer of a tenant's rows.
@@ -71,6 +72,10 @@ func (s *Sealer) Holds(text []byte) bool {
 	s.search(0)
 	return len(s.spans) > 0
 }
+
+// AttrCarrier is the attr that says where the request's own credential stood, if
+// that is a part of a URL: what remains of it there is masked.
+const AttrCarrier = "credential.carrier"
 
 // Seal appends the row to b without its credentials, and empties
 // row.Credentials. It may change every text of the row, whose memory must stay
@@ -107,6 +112,9 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	s.nameFacts(row)
 	if len(s.spans) > 0 || odd != 0 || s.plain {
 		s.rewrite(row)
+	}
+	if s.carried != "" {
+		row.AddAttr(row.Keep(AttrCarrier), row.Keep(s.carried))
 	}
 	facts := row.Facts
 	row.Credentials, row.Facts = row.Credentials[:0], row.Facts[:0]

@@ -1,0 +1,147 @@
+// Package inventory knows every token of a tenant that was seen or mentioned:
+// its names, how it belongs together with others, its use and its life.
+//
+// Batches, imports and links come in, in the order of the log; records of tokens
+// go out, as of the last of them. What is known is a function of what came in:
+// of the sets of events, names and facts rather than of their order, so that it
+// does not change with the size of batches, nor with the order within lateness.
+// The work per batch is one update for each of its distinct tokens.
+//
+// Tokens that go by one alias are one (see same); the secrets that a lineage
+// covers in turn, or that were rotated into each other, are a unit: they keep
+// their own use and end, and share what is said of the token as a whole.
+package inventory
+
+import (
+	"sync"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/zeebo/xxh3"
+)
+
+// Inventory is one tenant's. One goroutine changes it; any number may read.
+type Inventory struct {
+	mu       sync.RWMutex
+	tenant   string
+	records  []*record
+	byID     map[tokenwatch.TokenID]int32
+	byName   map[uint64]int32 // hash of kind, issuer and value: the token that got the name last
+	issuers  map[string]struct{}
+	lineages map[string]*Unit
+	owners   map[string]*owner
+	words    words
+	imported [32]byte // digest of the last inventory
+	parts    int      // of it that were taken in
+	held     []heldFact
+	apart    map[[2]int32]bool // pairs that a link keeps apart
+
+	dirty  []*record // differ from what was stored
+	kept   int       // of held, that was stored
+	accs   []acc     // by code of the batch at hand
+	sorted []int32   // records in order of id, see Tokens; nil: to be made
+
+}
+
+// record is what is known of one token id.
+type record struct {
+	id       tokenwatch.TokenID
+	names    []name
+	unit     *Unit // nil: alone, and nothing was said of it
+	same     int32 // the record whose token this is; itself as a rule
+	at       int32 // own place
+	first    sighting
+	last     sighting
+	events   int64
+	kind     uint32 // of the first sighting, see words
+	issuer   uint32
+	scopes   []uint32
+	coverage []coverage
+	dirty    bool
+}
+
+type name struct {
+	tokenwatch.Alias
+	issuer string
+}
+
+// sighting is one use. A record without events has none.
+type sighting struct {
+	ns     int64
+	addr   [16]byte
+	action uint32
+	source uint32
+	row    uint32
+	offset tokenwatch.Offset
+}
+
+type coverage struct {
+	source      uint32
+	first, last int64
+	events      int64
+}
+
+// owner is what is known of a person, and whose tokens they had at some time.
+type owner struct {
+	left  []*heldFact
+	units map[*Unit]struct{}
+}
+
+// New returns the empty inventory of a tenant.
+func New(tenant string) *Inventory {
+	return &Inventory{
+		tenant: tenant,
+		byID:   map[tokenwatch.TokenID]int32{}, byName: map[uint64]int32{}, issuers: map[string]struct{}{"": {}},
+		lineages: map[string]*Unit{}, owners: map[string]*owner{}, apart: map[[2]int32]bool{},
+		words: newWords(),
+	}
+}
+
+// Len is how many ids of tokens are known.
+func (v *Inventory) Len() int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.records)
+}
+
+// record returns the record of an id, made if need be.
+func (v *Inventory) record(id tokenwatch.TokenID) *record {
+	at, ok := v.byID[id]
+	if !ok {
+		at = int32(len(v.records))
+		r := &record{id: id, same: at, at: at}
+		v.records = append(v.records, r)
+		v.byID[id] = at
+		v.sorted = nil
+	}
+	return v.records[at]
+}
+
+func (v *Inventory) touch(r *record) {
+	if !r.dirty {
+		r.dirty = true
+		v.dirty = append(v.dirty, r)
+	}
+}
+
+func nameHash(kind tokenwatch.NameKind, issuer, value string) uint64 {
+	return xxh3.HashStringSeed(value, xxh3.HashStringSeed(issuer, xxh3.HashString(string(kind))))
+}
+
+// words gives texts of few distinct values a number; 0 is none.
+type words struct {
+	list []string
+	by   map[string]uint32
+}
+
+func newWords() words { return words{list: []string{""}, by: map[string]uint32{"": 0}} }
+
+func (w *words) code(s string) uint32 {
+	c, ok := w.by[s]
+	if !ok {
+		c = uint32(len(w.list))
+		s = clone(s)
+		w.list = append(w.list, s)
+		w.by[s] = c
+	}
+	return c
+}
