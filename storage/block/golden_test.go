@@ -169,7 +169,7 @@ func showMerged(t *testing.T, input string) string {
 	dec := NewDecoder()
 	var list []Piece
 	for i, text := range strings.Split(input, "entry\n") {
-		p, err := dec.NewPiece(tokenwatch.Offset(i+1), encode(t, parseEntry(t, text)))
+		p, err := dec.NewPiece(tokenwatch.Offset(i+1), inMemory(encode(t, parseEntry(t, text))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -64,11 +64,13 @@ func randomEntries(rng *rand.Rand, n int) []tokenwatch.Entry {
 	return entries
 }
 
+func inMemory(b []byte) Read { return func(f func([]byte) error) error { return f(b) } }
+
 func pieces(t testing.TB, d *Decoder, entries []tokenwatch.Entry) []Piece {
 	t.Helper()
 	var out []Piece
 	for i := range entries {
-		p, err := d.NewPiece(entries[i].Offset, encode(t, &entries[i]))
+		p, err := d.NewPiece(entries[i].Offset, inMemory(encode(t, &entries[i])))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,6 +98,12 @@ func TestMerge(t *testing.T) {
 		}
 		m := merge(t, page, list...).open(t, dec)
 		checkMerged(t, m, entries, fmt.Sprintf("seed %d, page %d", seed, page))
+		gone := rng.IntN(len(entries))
+		rest, err := m.Rest(gone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkMerged(t, merge(t, page, rest).open(t, dec), entries[gone:], fmt.Sprintf("seed %d, page %d, without %d", seed, page, gone))
 		if t.Failed() {
 			return
 		}

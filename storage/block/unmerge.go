@@ -13,11 +13,27 @@ import (
 type Merged struct {
 	d    *Decoder
 	head *mergedHead
-	load func(chunk int, f func([]byte) error) error
+	load Load
+	*kept
+}
 
+// Load calls f with a chunk, which f does not keep. It may be called from many
+// goroutines.
+type Load func(chunk int, f func([]byte) error) error
+
+// kept is what a merged segment keeps in memory, as it is needed.
+type kept struct {
 	mu    sync.Mutex
 	dicts map[tokenwatch.Col]*Values
-	runs  []int // where the rows of each token begin, null first; nil if not read yet
+	runs  []int // where the rows of each token begin, null first
+}
+
+// With returns the segment with another way to read its chunks. Both share what
+// they keep in memory.
+func (m *Merged) With(load Load) *Merged {
+	other := *m
+	other.load = load
+	return &other
 }
 
 // Values is the dictionary of a column of a merged segment, in no order but
@@ -29,15 +45,14 @@ type Values struct {
 	Addrs []byte             // KindAddr, 16 bytes each
 }
 
-// OpenMerged checks the head of a merged segment. load calls f with a chunk,
-// which f does not keep; it may be called from many goroutines. Errors are
-// those of Decode or of load.
-func (d *Decoder) OpenMerged(head []byte, load func(chunk int, f func([]byte) error) error) (*Merged, error) {
+// OpenMerged checks the head of a merged segment, which it does not keep.
+// Errors are those of Decode, and later those of load.
+func (d *Decoder) OpenMerged(head []byte, load Load) (*Merged, error) {
 	h, err := readMergedHead(head)
 	if err != nil {
 		return nil, err
 	}
-	return &Merged{d: d, head: h, load: load, dicts: make(map[tokenwatch.Col]*Values)}, nil
+	return &Merged{d, h, load, &kept{dicts: make(map[tokenwatch.Col]*Values)}}, nil
 }
 
 // Rows returns how many rows the segment has.
