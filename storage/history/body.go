@@ -180,18 +180,37 @@ type Range struct {
 func (*Retention) Kind() Kind { return KindRetention }
 
 func (r *Retention) check() error {
-	if len(r.Ranges) == 0 {
-		return errors.New("a retention needs ranges")
+	return errors.Join(checkRanges(r.Ranges), checkText(r.Policy))
+}
+
+// Merge states that the bytes of segments were replaced by those of one that
+// holds all their rows, requests, namings and facts. A later merge or retention
+// may concern some or all of them again.
+type Merge struct {
+	Ranges []Range `cbor:"1,keyasint"` // of log offsets of one tenant, ascending and apart
+	Rows   uint64  `cbor:"2,keyasint"`
+	Digest Digest  `cbor:"3,keyasint"` // SHA-256 of the bytes as stored
+	Bytes  uint64  `cbor:"4,keyasint"` // how many these are
+}
+
+// Kind returns KindMerge.
+func (*Merge) Kind() Kind { return KindMerge }
+
+func (m *Merge) check() error { return checkRanges(m.Ranges) }
+
+func checkRanges(ranges []Range) error {
+	if len(ranges) == 0 {
+		return errors.New("no ranges of log offsets")
 	}
-	for i, x := range r.Ranges {
+	for i, x := range ranges {
 		if err := checkRange(x.First, x.Last); err != nil {
 			return err
 		}
-		if i > 0 && x.First <= r.Ranges[i-1].Last {
+		if i > 0 && x.First <= ranges[i-1].Last {
 			return errors.New("ranges overlap or are not in order")
 		}
 	}
-	return checkText(r.Policy)
+	return nil
 }
 
 func checkRange(first, last uint64) error {

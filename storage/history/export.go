@@ -15,10 +15,19 @@ type Files interface {
 }
 
 // Payload is the bytes of one log entry, as stored and as its segment or
-// control leaf states them.
+// control leaf states them; or those of a merged segment, as its merge leaf does.
 type Payload struct {
-	Offset uint64
+	Offset uint64 // in the log; 0 for a merged segment
+	Leaf   uint64 // of a merged segment
 	Bytes  []byte
+}
+
+// path is where in an export the payload lies.
+func (p *Payload) path() string {
+	if p.Offset == 0 {
+		return MergedPath(p.Leaf)
+	}
+	return SegmentPath(p.Offset)
 }
 
 // Manifest says what is in an export. It is not signed: [Verify] does not rely
@@ -63,7 +72,7 @@ func Export(dst Files, signed []byte, vkey string, stored Reader, payloads iter.
 			if err != nil {
 				return m, fmt.Errorf("export history: read log: %w", err)
 			}
-			if err := dst.WriteFile(SegmentPath(p.Offset), p.Bytes); err != nil {
+			if err := dst.WriteFile(p.path(), p.Bytes); err != nil {
 				return m, fmt.Errorf("export history: %w", err)
 			}
 			m.Payloads++

@@ -89,6 +89,8 @@ func parseLeaf(t testing.TB, line string) (Leaf, map[string]string) {
 		l.Body = &KeyEpoch{Use: v["use"], Epoch: num("epoch")}
 	case "retention":
 		l.Body = &Retention{Policy: "v1", Ranges: []Range{{First: num("first"), Last: num("last")}}, Rows: 5}
+	case "merge":
+		l.Body = &Merge{Ranges: []Range{{First: num("first"), Last: num("last")}}, Rows: 5, Digest: sum("bytes"), Bytes: uint64(len(v["bytes"]))}
 	default:
 		t.Fatalf("no kind %q", kind)
 	}
@@ -158,10 +160,14 @@ func TestVerify(t *testing.T) {
 			m.put(t, log, l)
 			switch payload, given := v["payload"]; {
 			case given && payload == "none":
+			case given && l.Body.Kind() == KindMerge:
+				m.payloads = append(m.payloads, Payload{Leaf: uint64(len(m.leaves) - 1), Bytes: []byte(payload)})
 			case given:
-				m.payloads = append(m.payloads, Payload{parseOffset(t, v), []byte(payload)})
+				m.payloads = append(m.payloads, Payload{Offset: parseOffset(t, v), Bytes: []byte(payload)})
+			case v["bytes"] != "" && l.Body.Kind() == KindMerge:
+				m.payloads = append(m.payloads, Payload{Leaf: uint64(len(m.leaves) - 1), Bytes: []byte(v["bytes"])})
 			case v["bytes"] != "":
-				m.payloads = append(m.payloads, Payload{parseOffset(t, v), []byte(v["bytes"])})
+				m.payloads = append(m.payloads, Payload{Offset: parseOffset(t, v), Bytes: []byte(v["bytes"])})
 			}
 		}
 		for i, lie := range lies {

@@ -6,7 +6,7 @@ import "fmt"
 type Kind uint8
 
 // The kinds of leaves. Numbers 32 to 39 are kept for deny and undeny (intent
-// and outcome), erasure, sensitive reads, merges and aliases.
+// and outcome), erasure, sensitive reads, merges (38) and aliases.
 const (
 	KindSegment     Kind = 1  // a segment was appended to the log
 	KindControl     Kind = 2  // a control record was appended to the log
@@ -20,6 +20,7 @@ const (
 	KindRestore     Kind = 10 // the store was restored; a new history begins
 	KindKeyEpoch    Kind = 11 // a key was put in use
 	KindRetention   Kind = 12 // segments ran out
+	KindMerge       Kind = 38 // segments were merged into one
 )
 
 var kindNames = [...]string{
@@ -35,11 +36,12 @@ var kindNames = [...]string{
 	KindRestore:     "restore",
 	KindKeyEpoch:    "key-epoch",
 	KindRetention:   "retention",
+	KindMerge:       "merge",
 }
 
 // String returns the name of the kind.
 func (k Kind) String() string {
-	if k == 0 || int(k) >= len(kindNames) {
+	if int(k) >= len(kindNames) || kindNames[k] == "" {
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 	return kindNames[k]
@@ -70,6 +72,8 @@ func newBody(k Kind) Body {
 		return new(KeyEpoch)
 	case KindRetention:
 		return new(Retention)
+	case KindMerge:
+		return new(Merge)
 	default:
 		return nil
 	}

@@ -15,12 +15,14 @@ import (
 //	tile/<level>/<n>[.p/<width>]   256 hashes (or width, at the right edge)
 //	tile/entries/<n>[.p/<width>]   256 leaves, each after its length in two bytes
 //	segments/<offset>              bytes of the log entry at an offset, if included
+//	merged/<leaf>                  bytes of the merged segment that a leaf states, if included
 //	manifest.json                  what is in the export, for people and tools
 const (
 	checkpointFile = "checkpoint"
 	manifestFile   = "manifest.json"
 	entriesFolder  = "tile/entries/"
 	segmentsFolder = "segments"
+	mergedFolder   = "merged"
 
 	tileHeight = 8
 	tileWidth  = 1 << tileHeight
@@ -52,6 +54,10 @@ func partPath(n uint64, width int) string {
 // SegmentPath returns where in an export the bytes of the log entry at an
 // offset lie.
 func SegmentPath(offset uint64) string { return fmt.Sprintf("%s/%020d", segmentsFolder, offset) }
+
+// MergedPath returns where in an export the bytes of the merged segment lie
+// that the leaf at an index states.
+func MergedPath(leaf uint64) string { return fmt.Sprintf("%s/%020d", mergedFolder, leaf) }
 
 // HashTile returns the bytes of a hash tile, for servers of tlog-tiles: width
 // hashes from the n-th tile of a level, of which 256 make a full one.

@@ -153,6 +153,8 @@ func TestStageErrors(t *testing.T) {
 		&Retention{Policy: "p"},
 		&Retention{Policy: "p", Ranges: []Range{{First: 1, Last: 4}, {First: 4, Last: 5}}},
 		&Summary{First: 3, Last: 2},
+		&Merge{Rows: 1},
+		&Merge{Ranges: []Range{{First: 0, Last: 4}}},
 	} {
 		if _, err := l.Stage(good, Leaf{Time: epoch0, Body: body}); err == nil {
 			t.Errorf("staged %T %+v", body, body)

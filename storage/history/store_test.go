@@ -187,12 +187,12 @@ func (s *story) next() Leaf {
 	case 3:
 		s.offset++
 		b := fmt.Appendf(nil, "control %d", s.offset)
-		s.m.payloads = append(s.m.payloads, Payload{s.offset, b})
+		s.m.payloads = append(s.m.payloads, Payload{Offset: s.offset, Bytes: b})
 		leaf.Body = &Control{Offset: s.offset, Record: "tick", Digest: sha256.Sum256(b), Bytes: uint64(len(b))}
 	default:
 		s.offset++
 		b := bytes.Repeat([]byte{byte(s.offset)}, 1+s.rnd.IntN(50))
-		s.m.payloads = append(s.m.payloads, Payload{s.offset, b})
+		s.m.payloads = append(s.m.payloads, Payload{Offset: s.offset, Bytes: b})
 		leaf.Body = &Segment{
 			Offset: s.offset, Rows: uint64(s.rnd.IntN(1000)), From: s.now.UnixMilli() - 5, To: s.now.UnixMilli(),
 			Digest: sha256.Sum256(b), Bytes: uint64(len(b)),

@@ -24,7 +24,7 @@ type leafCheck struct {
 	tick      time.Time // newest tick of the epoch about all tenants, or the epoch's begin
 	offset    uint64    // newest in the log
 	lost      []Range
-	retained  []Range // dropped by retention
+	retained  []Range // dropped by retention, or there as part of a merged segment
 	missing   []missing
 	revisions map[[16]byte]uint64
 
@@ -81,6 +81,11 @@ func (c *leafCheck) check(b []byte, index uint64) error {
 		c.loss(b)
 	case *Restore:
 		c.restored, c.offset = true, b.Offset
+	case *Merge:
+		if last := b.Ranges[len(b.Ranges)-1].Last; last > c.offset {
+			c.found.add(Incomplete, int64(index), "log entries up to %d were merged, the log ends at %d", last, c.offset)
+		}
+		return c.merged(index, b)
 	case *Retention:
 		c.retained = append(c.retained, b.Ranges...)
 	}

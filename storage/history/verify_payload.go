@@ -18,20 +18,21 @@ type payloads struct {
 
 func openPayloads(dir fs.FS) (*payloads, error) {
 	p := &payloads{dir: dir, names: make(map[string]bool)}
-	list, err := fs.ReadDir(dir, segmentsFolder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read %s: %w", segmentsFolder, err)
-	}
-	for _, f := range list {
-		p.names[segmentsFolder+"/"+f.Name()] = true
+	for _, folder := range [...]string{segmentsFolder, mergedFolder} {
+		list, err := fs.ReadDir(dir, folder)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read %s: %w", folder, err)
+		}
+		for _, f := range list {
+			p.names[folder+"/"+f.Name()] = true
+		}
 	}
 	return p, nil
 }
 
-// sum returns length and digest of the bytes of a log entry; ok is false if
-// they are not there.
-func (p *payloads) sum(offset uint64) (bytes uint64, digest Digest, ok bool, err error) {
-	name := SegmentPath(offset)
+// sum returns length and digest of a file of payload; ok is false if it is not
+// there.
+func (p *payloads) sum(name string) (bytes uint64, digest Digest, ok bool, err error) {
 	if !p.names[name] {
 		return 0, Digest{}, false, nil
 	}
@@ -53,7 +54,7 @@ func (c *leafCheck) payload(index, offset, bytes uint64, digest Digest) error {
 	if c.broken {
 		return nil
 	}
-	n, sum, ok, err := c.payloads.sum(offset)
+	n, sum, ok, err := c.payloads.sum(SegmentPath(offset))
 	switch {
 	case err != nil:
 		return err
@@ -69,6 +70,21 @@ func (c *leafCheck) payload(index, offset, bytes uint64, digest Digest) error {
 	default:
 		c.hashed++
 	}
+	return nil
+}
+
+// merged compares the bytes of a merged segment with its leaf. If they are not
+// there, it may have been merged again.
+func (c *leafCheck) merged(index uint64, m *Merge) error {
+	n, sum, ok, err := c.payloads.sum(MergedPath(index))
+	switch {
+	case err != nil || !ok:
+		return err
+	case n != m.Bytes || sum != m.Digest:
+		c.found.add(Altered, int64(index), "the bytes of the segments merged from log entry %d on are not those stated", m.Ranges[0].First)
+	}
+	c.hashed++
+	c.retained = append(c.retained, m.Ranges...)
 	return nil
 }
 
