@@ -604,6 +604,22 @@ func (m *Merged) Entries(from, to int) ([]tokenwatch.Entry, error) {
 	return entries, err
 }
 
+// Requests returns the requests of one part and decodes nothing else.
+func (m *Merged) Requests(part int) ([]tokenwatch.Request, error) {
+	var out []tokenwatch.Request
+	err := m.extras(func(i int, extras [numExtras][]byte) error {
+		if i != part || len(extras[extraRequests]) == 0 {
+			return nil
+		}
+		cells := m.d.cells
+		r := &reader{b: extras[extraRequests], part: "extras", cells: &cells, zstd: m.d.zstd}
+		r.unwrap()
+		out = r.requests()
+		return r.done()
+	})
+	return out, err
+}
+
 // unpackExtras gives an entry its requests, namings and facts.
 func (d *Decoder) unpackExtras(e *tokenwatch.Entry, layout int, extras [numExtras][]byte) error {
 	cells := d.cells

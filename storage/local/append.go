@@ -17,6 +17,8 @@ import (
 const (
 	tagSegment = 0
 	tagControl = 1
+	tagMerged  = 2
+	tagDropped = 3
 )
 
 // Append stores entries; see storage.Events. While the disk is full it fails

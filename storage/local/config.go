@@ -40,6 +40,8 @@ type Config struct {
 	// AcceptLoss opens a store although acknowledged data is proven to be
 	// missing, or cannot be proven to be there, and says so in the history.
 	AcceptLoss bool
+
+	limits mergeLimits // defaultLimits; lower in tests
 }
 
 func (c *Config) fill() error {
@@ -65,6 +67,7 @@ func (c *Config) fill() error {
 	orDefault(&c.CacheSize, 64<<20)
 	orDefault(&c.MemTableSize, 32<<20)
 	orDefault(&c.Ballast, 64<<20)
+	orDefault(&c.limits, defaultLimits)
 	if c.Lateness < 0 || c.IDMemory < 0 || c.Horizon < 0 || c.MaxKeys < 0 || c.CacheSize < 0 {
 		return errors.New("open store: a limit is negative")
 	}

@@ -35,7 +35,7 @@ func beforeWrites(fs vfs.FS, f func(n int)) vfs.FS {
 // a run without crashes, the write at work whole or not at all; after some
 // crashes the machine crashes again while the store opens.
 func TestCrash(t *testing.T) {
-	rounds, survivals, again := 16, []int{0, 50, 100}, 40
+	rounds, survivals, again := 12, []int{0, 50, 100}, 60
 	if *long {
 		rounds, again = 60, 4
 		survivals = []int{0, 0, 25, 25, 50, 50, 75, 75, 100}

@@ -30,6 +30,9 @@ func steady(fs vfs.FS, clock func() time.Time) Config {
 	return Config{
 		Dir: "store", FS: fs, Clock: clock, Rand: rand.NewChaCha8([32]byte{}),
 		MemTableSize: 64 << 10, CacheSize: 1 << 20, Ballast: -1, IDMemory: 200,
+		limits: mergeLimits{
+			rows: 400, wait: 4, fan: 2, least: 40, parts: 30, ranges: 12, span: 24 * time.Hour, small: 4 << 10,
+		},
 	}
 }
 
@@ -85,6 +88,15 @@ func newWorkload(n int) *workload {
 		other := entry(3*i, 5)
 		other.Requests[0].Digest[0]++
 		send(entry(3*i, 5), other, entry(3*i+2, 7))
+		if i%2 == 1 {
+			add(func(s *Store) error {
+				merged, err := s.Merge(ctx)
+				if err == nil && !merged && s.full.Load() {
+					return fmt.Errorf("%w: merge", ErrDiskFull)
+				}
+				return err
+			})
+		}
 		switch i % 4 {
 		case 0:
 			add(func(s *Store) error {
@@ -147,6 +159,9 @@ func newWorkload(n int) *workload {
 func flushOrFull(s *Store) error {
 	if err := s.Err(); err != nil {
 		return err
+	}
+	if s.full.Load() {
+		return fmt.Errorf("%w: flush", ErrDiskFull) // two flushes that cannot write stall the next
 	}
 	done, err := s.db.AsyncFlush()
 	for err == nil {

@@ -74,6 +74,8 @@ type group struct {
 	leaves []history.Leaf
 
 	entries  []tokenwatch.Entry   // appended, as readers will see them
+	replaced []replaced           // taken out of the index of segments
+	stepped  bool                 // the engine's cursor has moved
 	requests map[string]*request  // remembered by this group, by key
 	findings map[string][]byte    // set by this group, by key
 	greatest map[string]*greatest // of tenants, by name

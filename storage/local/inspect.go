@@ -2,13 +2,12 @@ package local
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
+	"github.com/tokenwatch/tokenwatch/storage/block"
 	"github.com/tokenwatch/tokenwatch/storage/history"
 )
 
@@ -41,20 +40,6 @@ func (s *Store) Rejects(ctx context.Context, tenant string) iter.Seq2[storage.Re
 }
 
 func (s *Store) requestsAt(offset tokenwatch.Offset) ([]tokenwatch.Request, error) {
-	b, err := s.Segment(offset)
-	if err != nil {
-		return nil, err
-	}
-	requests, err := s.decoder.Requests(b)
-	if err != nil {
-		return nil, broken("segment", offset, err)
-	}
-	return requests, nil
-}
-
-// Segment returns the bytes of the log at an offset, exactly as stored: what
-// the leaf of the segment or control record has the SHA-256 of.
-func (s *Store) Segment(offset tokenwatch.Offset) ([]byte, error) {
 	v, done, err := s.acquire()
 	if err != nil {
 		return nil, err
@@ -64,36 +49,51 @@ func (s *Store) Segment(offset tokenwatch.Offset) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value[1:], nil
+	var requests []tokenwatch.Request
+	switch value[0] {
+	case tagSegment:
+		requests, err = s.decoder.Requests(value[1:])
+	case tagMerged:
+		var p place
+		var m *block.Merged
+		if p, err = decodePlace(value[1:]); err == nil {
+			if m, err = s.merged(v.snapshot, p.id); err == nil {
+				requests, err = m.Requests(p.part)
+			}
+		}
+	}
+	if err != nil {
+		return nil, broken("segment", offset, err)
+	}
+	return requests, nil
 }
 
-// Payloads yields the stored bytes of the entries of a range, for export. Each
-// is compared with the digest the history holds of it.
+// Payloads yields the stored bytes of the entries of a range, for export, and in
+// place of those that were merged the bytes of the merged segments. Each is
+// compared with the digest the history holds of it.
 func (s *Store) Payloads(ctx context.Context, r storage.Range) iter.Seq2[history.Payload, error] {
 	return func(yield func(history.Payload, error) bool) {
-		for f, err := range s.offsets(ctx, r) {
-			p := history.Payload{Offset: uint64(f.at)}
-			if err == nil {
-				p.Bytes, err = s.verified(f)
+		for c, err := range s.check(ctx, r, true) {
+			if err != nil {
+				yield(history.Payload{}, err)
+				return
 			}
-			if !yield(p, err) || err != nil {
+			if c.payload.Bytes != nil && !yield(c.payload, nil) {
 				return
 			}
 		}
 	}
 }
 
-// Verify reads the whole log and compares each entry with the history. It
-// returns how many it compared, and the first error.
+// Verify reads the whole log and compares each entry, or the merged segment it
+// is part of, with the history. It returns how many it compared, and the first
+// error.
 func (s *Store) Verify(ctx context.Context) (entries uint64, err error) {
 	next := tokenwatch.Offset(1)
 	last := s.Last()
-	for f, err := range s.offsets(ctx, storage.Range{Last: last}) {
-		if err == nil && f.at != next {
-			err = &storage.Corruption{What: "log", First: next, Last: f.at - 1, Err: errors.New("not there")}
-		}
-		if err == nil {
-			_, err = s.verified(f)
+	for c, err := range s.check(ctx, storage.Range{Last: last}, false) {
+		if err == nil && c.at != next {
+			err = &storage.Corruption{What: "log", First: next, Last: c.at - 1, Err: errors.New("not there")}
 		}
 		if err != nil {
 			return entries, err
@@ -105,39 +105,6 @@ func (s *Store) Verify(ctx context.Context) (entries uint64, err error) {
 		return entries, &storage.Corruption{What: "log", First: next, Last: last, Err: errors.New("not there")}
 	}
 	return entries, nil
-}
-
-// verified returns the bytes of an entry once they hash to what its leaf says.
-func (s *Store) verified(f found) ([]byte, error) {
-	b, err := s.Segment(f.at)
-	if err != nil {
-		return nil, err
-	}
-	v, done, err := s.acquire()
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	raw, err := get(v.snapshot, numbered(keyLeaf, f.index.Leaf))
-	if err != nil {
-		return nil, broken("history", f.at, err)
-	}
-	leaf, err := history.Decode(raw)
-	if err != nil {
-		return nil, broken("history", f.at, err)
-	}
-	var offset uint64
-	var digest history.Digest
-	switch body := leaf.Body.(type) {
-	case *history.Segment:
-		offset, digest = body.Offset, body.Digest
-	case *history.Control:
-		offset, digest = body.Offset, body.Digest
-	}
-	if offset != uint64(f.at) || digest != sha256.Sum256(b) {
-		return nil, broken("segment", f.at, fmt.Errorf("its bytes are not those of leaf %d", f.index.Leaf))
-	}
-	return b, nil
 }
 
 // Stats is what a store has to say of itself.

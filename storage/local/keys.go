@@ -16,13 +16,17 @@ import (
 //	D │ tenant │ hash                a request: digest, receipt; hash of principal, source, key
 //	E │ time │ tenant │ hash         the requests of D by time of append, for the horizon
 //	F │ tenant │ finding id          a finding's last revision, JSON
+//	G │ tenant │ first offset        a merged segment: its id, what it holds, leaf
 //	H │ stored hash index            a hash of the history's tree, 32 bytes
 //	I │ offset                       what the log has there: tenant, times, counts, leaf
 //	K │ key id                       an API key, JSON
-//	L │ offset                       the log: 0 │ segment bytes, or 1 │ control record
+//	L │ offset                       the log: 0 │ segment bytes, 1 │ control record, 2 │ id │ part
+//	                                 of a merged segment, or 3: dropped by retention
 //	M                                the store: its format and id
+//	N │ id │ number                  a chunk of a merged segment; its head has the number 2⁶⁴ − 1
 //	O │ key                          a record of the outbox
 //	P │ tenant │ len source │ input  how far a source has got with an input
+//	Q │ tenant                       up to which offset its entries are merged or dropped
 //	R │ key                          a record of the engine
 //	S                                the engine's cursor
 //	U │ tenant │ update              findings by their last update: finding id
@@ -35,13 +39,16 @@ const (
 	keyRequest  = 'D'
 	keyExpiry   = 'E'
 	keyFinding  = 'F'
+	keyMerged   = 'G'
 	keyHash     = 'H'
 	keyIndex    = 'I'
 	keyAPIKey   = 'K'
 	keyLog      = 'L'
 	keyMeta     = 'M'
+	keyChunk    = 'N'
 	keyOutbox   = 'O'
 	keyMark     = 'P'
+	keyFrontier = 'Q'
 	keyRecord   = 'R'
 	keyCursor   = 'S'
 	keyUpdate   = 'U'

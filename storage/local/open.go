@@ -35,6 +35,9 @@ func Open(cfg Config) (_ *Store, err error) {
 		ballast:  ballast{cfg.FS, cfg.Dir, cfg.Ballast},
 		decoder:  block.NewDecoder(),
 		pins:     make(map[*func()]struct{}),
+		opened:   openSegments{byID: make(map[uint64]*block.Merged)},
+		waiting:  make(map[string]*waiting),
+		stepped:  make(chan struct{}, 1),
 		stopped:  make(chan struct{}),
 		appended: make(chan struct{}),
 		changed:  make(chan struct{}),
@@ -45,6 +48,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		fail: func(err error) { s.stop(classify("write", err)) },
 		full: func() { s.full.Store(true) },
 	}
+	s.merges.limits = cfg.limits
 	s.queue.commit = s.commitWorks
 	s.writer = writer{
 		encoder:  block.NewEncoder(),
@@ -129,6 +133,9 @@ func (s *Store) open(known identity, made bool) (err error) {
 	}
 	if err := s.ballast.ensure(); err != nil {
 		cfg.Logger.Warn("no ballast", "err", err)
+	}
+	if err := s.recoverMerges(); err != nil {
+		return err
 	}
 	s.view = &view{snapshot: s.db.NewSnapshot(), refs: 1}
 	if err := s.Err(); err != nil {

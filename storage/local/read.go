@@ -27,6 +27,9 @@ func (s *Store) Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[to
 	return func(yield func(tokenwatch.Entry, error) bool) {
 		for offset := max(from, 1); ctx.Err() == nil; offset++ {
 			e, err := s.await(ctx, offset)
+			if errors.Is(err, errDropped) {
+				continue
+			}
 			if err != nil && ctx.Err() != nil {
 				return
 			}
@@ -75,6 +78,9 @@ func (s *Store) Scan(ctx context.Context, r storage.Range) iter.Seq2[tokenwatch.
 			var e tokenwatch.Entry
 			if err == nil {
 				e, err = s.readAt(offset.at)
+			}
+			if errors.Is(err, errDropped) {
+				continue
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -190,10 +196,18 @@ func (s *Store) entry(r pebble.Reader, offset tokenwatch.Offset) (tokenwatch.Ent
 		return tokenwatch.Entry{}, err
 	}
 	var e tokenwatch.Entry
-	if value[0] == tagControl {
+	switch value[0] {
+	case tagControl:
 		e, err = decodeControl(value[1:])
-	} else {
+	case tagSegment:
 		e, err = s.decoder.Decode(value[1:])
+	case tagMerged:
+		var p place
+		if p, err = decodePlace(value[1:]); err == nil {
+			e, err = s.mergedEntry(r, uint64(offset), p)
+		}
+	default:
+		return e, errDropped
 	}
 	if err != nil {
 		return tokenwatch.Entry{}, broken("segment", offset, err)
@@ -202,10 +216,13 @@ func (s *Store) entry(r pebble.Reader, offset tokenwatch.Offset) (tokenwatch.Ent
 	return e, nil
 }
 
+// errDropped: retention has dropped the entry.
+var errDropped = errors.New("the entry was dropped by retention")
+
 // logAt returns the value of the log at an offset: a tag and what it tags.
 func (s *Store) logAt(r pebble.Reader, offset uint64) ([]byte, error) {
 	value, err := get(r, numbered(keyLog, offset))
-	if err == nil && (len(value) == 0 || value[0] > tagControl) {
+	if err == nil && (len(value) == 0 || value[0] > tagDropped) {
 		err = errors.New("neither a segment nor a control record")
 	}
 	if err != nil {

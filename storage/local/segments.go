@@ -1,10 +1,12 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -24,20 +26,75 @@ func (s *Store) Segments(ctx context.Context, r storage.Range) iter.Seq2[storage
 		if ctx.Done() == nil {
 			defer done()
 		}
-		for f, err := range s.offsetsIn(ctx, v, r) {
-			var found storage.Segment
-			switch {
-			case err != nil:
-			case f.index.Control:
-				continue
-			default:
-				found, err = s.openAppended(v, f)
+		found, err := s.findSegments(ctx, v, r)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for i := range found {
+			var segment storage.Segment
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
 			}
-			if !yield(found, err) || err != nil {
+			if found[i].merged {
+				segment, err = s.openMerged(v, &found[i].entry)
+			} else {
+				segment, err = s.openAppended(v, found[i].found)
+			}
+			if !yield(segment, err) || err != nil {
 				return
 			}
 		}
 	}
+}
+
+// findSegments lists the segments of a range by the index alone, in the order of
+// their first offsets.
+func (s *Store) findSegments(ctx context.Context, v *view, r storage.Range) ([]piece, error) {
+	var pieces []piece
+	for e, err := range mergedOf(v.snapshot, r.Tenant) {
+		if err != nil {
+			return nil, err
+		}
+		if e.within(r) {
+			pieces = append(pieces, piece{entry: e, merged: true})
+		}
+	}
+	edges := make(map[string]uint64)
+	edge := func(tenant string) (at uint64, err error) {
+		at, ok := edges[tenant]
+		if !ok {
+			at, err = frontier(v.snapshot, tenant)
+			edges[tenant] = at
+		}
+		return at, err
+	}
+	appended := r
+	if r.Tenant != "" {
+		at, err := edge(r.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		appended.First = max(r.First, tokenwatch.Offset(at+1))
+	}
+	for f, err := range s.offsetsIn(ctx, v, appended) {
+		if err != nil {
+			return nil, err
+		}
+		if f.index.Control {
+			continue
+		}
+		at, err := edge(f.index.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		if uint64(f.at) > at {
+			pieces = append(pieces, piece{found: f, entry: mergedEntry{First: uint64(f.at)}})
+		}
+	}
+	slices.SortFunc(pieces, func(a, b piece) int { return cmp.Compare(a.entry.First, b.entry.First) })
+	return pieces, nil
 }
 
 // pin keeps the newest view until ctx ends, done is called or the store closes.
@@ -131,15 +188,21 @@ func (a *appended) Counts(tokenwatch.Col) ([]storage.ValueCount, bool) { return 
 func (a *appended) TokenRows(tokenwatch.TokenID) (lo, hi int, ok bool) { return 0, 0, false }
 
 func (a *appended) Bounds(col tokenwatch.Col) (storage.Bounds, bool) {
-	return boundsOf(&a.head, col)
+	c, ok := a.head.Column(col)
+	c.Col = col
+	return boundsOf(&c, c.Codec == block.CodecConst, ok, a.head.Rows)
 }
 
 func (a *appended) MayHold(col tokenwatch.Col, value string) bool {
-	return mayHold(&a.head, col, value)
+	c, ok := a.head.Column(col)
+	c.Col = col
+	return mayHold(&c, c.Codec == block.CodecConst, ok, value)
 }
 
 func (a *appended) MayContain(col tokenwatch.Col, substring string) bool {
-	return mayContain(&a.head, col, substring)
+	c, ok := a.head.Column(col)
+	c.Col = col
+	return mayContain(&c, c.Codec == block.CodecConst, ok, substring)
 }
 
 func (a *appended) Select(ctx context.Context, cols tokenwatch.ColSet) (b *tokenwatch.Batch, err error) {
@@ -164,27 +227,3 @@ func (a *appended) SelectRows(ctx context.Context, cols tokenwatch.ColSet, lo, h
 	return b.Slice(lo, hi), nil
 }
 
-// boundsOf is what a head says of the values of a column.
-func boundsOf(h *block.Head, col tokenwatch.Col) (storage.Bounds, bool) {
-	if col.Kind() == tokenwatch.KindMap {
-		return storage.Bounds{}, false
-	}
-	c, ok := h.Column(col)
-	if !ok {
-		if col.Kind() == tokenwatch.KindBool {
-			return storage.Bounds{}, true
-		}
-		return storage.Bounds{Nulls: h.Rows}, true
-	}
-	b := storage.Bounds{
-		Nulls: c.Nulls, Min: c.Min, Max: c.Max, MinAddr: c.MinAddr, MaxAddr: c.MaxAddr,
-		MinText: c.MinText, MaxText: c.MaxText, Open: c.Open,
-	}
-	if col.Kind() == tokenwatch.KindBool {
-		b.Max = 1
-		if c.Codec == block.CodecConst {
-			b.Min = 1
-		}
-	}
-	return b, true
-}

@@ -58,6 +58,7 @@ func (s *Store) Commit(ctx context.Context, step storage.Step) ([]tokenwatch.Fin
 		if uint64(step.Cursor) > g.commit.Last {
 			return fmt.Errorf("commit step: cursor %d is beyond the log, which ends at %d", step.Cursor, g.commit.Last)
 		}
+		g.stepped = true
 		g.set([]byte{keyCursor}, binary.BigEndian.AppendUint64(nil, uint64(step.Cursor)))
 		for _, r := range step.Records {
 			key := append([]byte{keyRecord}, r.Key...)

@@ -54,6 +54,9 @@ type Store struct {
 	salt    history.Salt
 	signer  *history.Signer
 	decoder *block.Decoder
+	merges  merges
+	opened  openSegments
+	apart   unmerged
 	queue   queue
 	writer  writer // of the leader of a group commit
 	full    atomic.Bool
@@ -68,6 +71,8 @@ type Store struct {
 	pins     map[*func()]struct{} // give up a view that a caller of Segments may still use
 	tail     tail
 	last     tokenwatch.Offset
+	waiting  map[string]*waiting // by tenant, what is not merged
+	stepped  chan struct{}       // holds a token once a Step was committed
 	head     history.Head
 	sequence uint64        // of the last group commit
 	overflow uint64        // event ids forgotten early
@@ -212,6 +217,24 @@ func (s *Store) publish(g *group) {
 	for tenant := range g.touched {
 		s.overflow += s.writer.stampers[tenant].Overflow() - g.overflow[tenant]
 	}
+	for i := range g.entries {
+		if e := &g.entries[i]; e.Batch != nil {
+			s.wait(e.Tenant, 1, e.Batch.Rows())
+		}
+	}
+	for _, r := range g.replaced {
+		for i := range r.pieces {
+			if p := &r.pieces[i]; !p.merged {
+				s.wait(r.tenant, -1, -int(p.entry.Rows))
+			}
+		}
+	}
+	if g.stepped {
+		select {
+		case s.stepped <- struct{}{}:
+		default:
+		}
+	}
 	if len(g.entries) > 0 {
 		s.tail.add(g.entries)
 		close(s.appended)
@@ -221,6 +244,17 @@ func (s *Store) publish(g *group) {
 		close(s.changed)
 		s.changed = make(chan struct{})
 	}
+}
+
+// wait counts what is not merged of a tenant, under Store.mu.
+func (s *Store) wait(tenant string, segments, rows int) {
+	w := s.waiting[tenant]
+	if w == nil {
+		w = new(waiting)
+		s.waiting[tenant] = w
+	}
+	w.segments += segments
+	w.rows += rows
 }
 
 // view is the store as it was acknowledged; readers share it.

@@ -110,19 +110,33 @@ func (s *Store) replay(t *greatest) (*storage.Stamper, error) {
 	}
 	for i := len(segments) - 1; i >= 0; i-- {
 		offset := segments[i].offset
-		value, err := s.logAt(s.db, offset)
+		batch, err := s.replayed(offset)
+		if errors.Is(err, errDropped) {
+			continue
+		}
 		if err != nil {
 			return nil, err
-		}
-		batch, err := s.writer.decoder.Columns(value[1:], storage.ReplayColumns()...)
-		if err != nil {
-			return nil, &storage.Corruption{
-				What: "segment", First: tokenwatch.Offset(offset), Last: tokenwatch.Offset(offset), Err: err,
-			}
 		}
 		st.Replay(batch, segments[i].greatest)
 	}
 	return st, nil
+}
+
+// replayed returns of an entry the columns that a stamper needs, or more.
+func (s *Store) replayed(offset uint64) (*tokenwatch.Batch, error) {
+	value, err := s.logAt(s.db, offset)
+	if err != nil {
+		return nil, err
+	}
+	if value[0] != tagSegment {
+		e, err := s.entry(s.db, tokenwatch.Offset(offset))
+		return e.Batch, err
+	}
+	batch, err := s.decoder.Columns(value[1:], storage.ReplayColumns()...)
+	if err != nil {
+		return nil, broken("segment", tokenwatch.Offset(offset), err)
+	}
+	return batch, nil
 }
 
 // tenants lists the tenants that have segments.
