@@ -160,7 +160,7 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 		}})
 	}
 	stages = append(append(stages, inputs...), w.stages()...)
-	return flow(ctx, append(stages, stage{"notify", post.Run})...)
+	return flow(ctx, append(stages, stage{"notify", post.Run}, stage{"store", site.store.Run})...)
 }
 
 // certificate is what the configuration names for TLS; nil: none.

@@ -226,4 +226,3 @@ func (a *appended) SelectRows(ctx context.Context, cols tokenwatch.ColSet, lo, h
 	}
 	return b.Slice(lo, hi), nil
 }
-
