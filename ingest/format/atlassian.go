@@ -15,7 +15,7 @@ var atlassian = product{
 	marks: []string{
 		`"auditType"|"actionI18nKey"|"summary"`,
 		`"author"|"authorKey"|"remoteAddress"|"eventSource"|"objectItem"`,
-		`"changedValues"|"affectedObjects"|"affectedObject"|"objectItem"|"associatedItems"|"category"`,
+		`"changedValues"|"affectedObjects"|"affectedObject"|"objectItem"|"associatedItems"`,
 	},
 	fields: `
 timestamp                        = time

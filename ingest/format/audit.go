@@ -16,6 +16,13 @@ type auditParser struct {
 	memo map[string]*meaning // of actions seen lately
 }
 
+func newAuditParser(t *table) auditParser {
+	a := auditParser{t: t, memo: make(map[string]*meaning)}
+	a.walker = newWalker(t.rules)
+	a.lenient, a.wild, a.keeps, a.each = true, true, make([][]byte, len(t.kept)), t.each
+	return a
+}
+
 // maxMemo is how many actions a parser remembers the meaning of.
 const maxMemo = 4096
 
@@ -181,7 +188,7 @@ func (w *walker) special(f *field, r *rule, v []byte, number bool) bool {
 		}
 		return true
 	case toFact:
-		return w.holdFact(r, v)
+		return w.holdFact(f, r, v)
 	case toKey:
 		l := &w.list
 		l.item = append(l.item[:0], f.full[:bytes.LastIndexByte(f.full, '.')]...)

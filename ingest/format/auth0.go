@@ -10,8 +10,13 @@ import (
 // streams and of EventBridge. The action is the type's code; the caller of the
 // Management API is known by its token's jti.
 var auth0 = product{
-	name:  "auth0",
-	marks: []string{`"type"`, `"log_id"|"_id"`, `"client_id"|"client_name"|"details"|"user_id"|"strategy_type"|"tenant_name"`, `"date"`},
+	name: "auth0",
+	marks: []string{
+		`"type"`,
+		`"log_id"|"tenant_name"|"strategy_type"|"$event_schema"|"isMobile"`,
+		`"client_id"|"client_name"|"details"|"user_id"|"tenant_name"`,
+		`"date"`,
+	},
 	under: []string{"data.", "json.", "json.data.", "detail.", "detail.data."},
 	fields: `
 date                                     = time

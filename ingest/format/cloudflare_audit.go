@@ -11,10 +11,9 @@ import (
 var cloudflareAudit = product{
 	name: "cloudflare_audit",
 	marks: []string{
-		`"ActionType"|"ActorEmail"|"actor"|"AppUUID"`,
-		`"When"|"when"|"AppDomain"|"account"`,
+		`"ActionType"|"AppUUID"|"when"|"cf_ray_id"`,
+		`"ActorID"|"ActorEmail"|"AppDomain"|"interface"|"cf_ray_id"`,
 		`"ResourceType"|"resource"|"RayID"`,
-		`"Interface"|"interface"|"owner"|"raw"|"Allowed"|"ActionResult"`,
 	},
 	fields: `
 When                       = time

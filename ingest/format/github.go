@@ -11,8 +11,12 @@ import (
 // by its hash and id; in events about a token these are the ones of the token
 // that the event is about.
 var github = product{
-	name:  "github",
-	marks: []string{`"action"`, `"actor"|"actor_id"|"_document_id"`, `"org"|"business"|"repo"|"_document_id"|"actor_location"|"operation_type"|"user_id"|"actor_ip"`},
+	name: "github",
+	marks: []string{
+		`"action"`,
+		`"actor"|"actor_id"|"_document_id"`,
+		`"org"|"business"|"repo"|"_document_id"|"actor_location"|"programmatic_access_type"`,
+	},
 	fields: `
 @timestamp                     = time
 created_at                     = time?

@@ -13,8 +13,8 @@ import (
 var githubWebhook = product{
 	name: "github_webhook",
 	marks: []string{
-		`"repository"|"sender"|"security_advisory"|"secret_type"|"organization"`,
-		`"html_url"|"full_name"|"login"|"ghsa_id"|"secret_type"|"description"`,
+		`"repository"|"sender"|"security_advisory"|"secret_type"`,
+		`"full_name"|"ghsa_id"|"secret_type"|"html_url"|"avatar_url"|"login"`,
 		`"action"|"ref"|"team"|"secret_type"|"repository_url"|"private"|"zen"|"sender"`,
 	},
 	under: []string{"payload.", "body."},

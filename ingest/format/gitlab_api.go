@@ -12,8 +12,8 @@ var gitlabAPI = product{
 	name: "gitlab_api",
 	marks: []string{
 		`"path"`,
-		`"params"|"route"|"correlation_id"`,
-		`"ua"|"meta.caller_id"|"controller"|"db_duration_s"|"duration_s"|"token_type"|"authenticity_token"`,
+		`"correlation_id"`,
+		`"meta.|"db_duration_s"|"duration_s"|"ua"`,
 	},
 	fields: `
 time                       = time

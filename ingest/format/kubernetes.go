@@ -13,7 +13,7 @@ import (
 var kubernetes = product{
 	name: "kubernetes",
 	marks: []string{
-		`"audit.k8s.io/` + `|"objectRef"|"requestURI"|"kube-audit|"requestReceivedTimestamp"|"io.k8s.|"responseStatus"`,
+		`audit.k8s.io/|"objectRef"|"requestReceivedTimestamp"|kube-audit|io.k8s.|"kind":"Event"|"kind": "Event"`,
 		`"verb"|"user"|"stage"|"auditID"|"log"|"methodName"|"sourceIPs"`,
 	},
 	under: []string{"message.", "log.", "data."},

@@ -58,11 +58,26 @@ type heldPart struct {
 	issuer string
 	value  []byte
 	secret int // one more than the place in Row.Credentials
+	group  int // of several facts of a record
+}
+
+// groupOf is the index behind the part of a path by which facts are told apart.
+func (w *walker) groupOf(f *field) int {
+	if w.each == "" {
+		return 0
+	}
+	_, rest, ok := bytes.Cut(f.full, []byte(w.each))
+	if !ok {
+		return 0
+	}
+	rest, _, _ = bytes.Cut(rest, []byte("."))
+	n, _ := digits(rest)
+	return int(n)
 }
 
 // holdFact takes a part of a fact, and tells whether it must not be shown.
-func (w *walker) holdFact(r *rule, v []byte) bool {
-	h := heldPart{part: r.fact, kind: r.name, issuer: r.issuer, value: v}
+func (w *walker) holdFact(f *field, r *rule, v []byte) bool {
+	h := heldPart{part: r.fact, kind: r.name, issuer: r.issuer, value: v, group: w.groupOf(f)}
 	hidden := r.fact == factSecret || r.fact == factPreviousSecret
 	if hidden {
 		if masked(v) {
@@ -73,7 +88,7 @@ func (w *walker) holdFact(r *rule, v []byte) bool {
 			if r.fact == factPreviousSecret {
 				part = factPrevious
 			}
-			w.parts = append(w.parts, heldPart{part: part, kind: tokenwatch.NameAccessKeyID, issuer: "aws", value: v})
+			w.parts = append(w.parts, heldPart{part: part, kind: tokenwatch.NameAccessKeyID, issuer: "aws", value: v, group: h.group})
 			return false
 		}
 		w.row.AddIncidental("secret", v)
@@ -99,24 +114,36 @@ func (p *auditParser) namesAreSubject() {
 	p.row.Names = p.row.Names[:0]
 }
 
-// settleFacts makes the record's fact of its parts, if its action is one. Without
+// settleFacts makes the record's facts of their parts, if its action is one. Without
 // a token there is none, unless an owner has left.
 func (p *auditParser) settleFacts(m *meaning) {
 	if len(p.parts) == 0 || m == nil || m.fact == "" {
 		return
 	}
-	row := p.row
-	if o := row.Text(tokenwatch.ColOutcome); string(o) != "success" && m.fact != tokenwatch.FactDenied && m.fact != tokenwatch.FactLeaked {
+	if o := p.row.Text(tokenwatch.ColOutcome); string(o) != "success" && m.fact != tokenwatch.FactDenied && m.fact != tokenwatch.FactLeaked {
 		return
 	}
+	for rest := p.parts; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].group == rest[0].group {
+			n++
+		}
+		p.settleFact(m, rest[:n])
+		rest = rest[n:]
+	}
+}
+
+// settleFact makes one of the record's facts.
+func (p *auditParser) settleFact(m *meaning, parts []heldPart) {
 	known := m.fact == tokenwatch.FactOwnerLeft
-	for i := range p.parts {
-		h := &p.parts[i]
+	for i := range parts {
+		h := &parts[i]
 		known = known || h.part == factLineage || h.secret > 0 && h.part == factSecret || h.part == factSubject && !masked(h.value)
 	}
 	if !known {
 		return
 	}
+	row := p.row
 	f := row.AddFact(m.fact)
 	if m.typ != "" {
 		f.TokenType = row.Keep(m.typ)
@@ -124,8 +151,8 @@ func (p *auditParser) settleFacts(m *meaning) {
 	if m.own {
 		f.Owner = row.Text(tokenwatch.ColActor)
 	}
-	for i := range p.parts {
-		p.parts[i].into(f, row)
+	for i := range parts {
+		parts[i].into(f, row)
 	}
 }
 

@@ -10,8 +10,13 @@ import (
 // event hooks. An API token that acted is known by the id of its transaction's
 // detail or of the actor; tokens and clients acted upon are the targets.
 var okta = product{
-	name:  "okta",
-	marks: []string{`"eventType"`, `"legacyEventType"|"displayMessage"|"published"|"outcome"`, `"actor"|"authenticationContext"|"target"|"securityContext"`},
+	name: "okta",
+	marks: []string{
+		`"eventType"`,
+		`"displayMessage"|"legacyEventType"|"authenticationContext"|"securityContext"|"debugContext"`,
+		`"actor"|"target"`,
+		`"published"|"outcome"|"uuid"`,
+	},
 	under: []string{"detail.", "data.events.", "json."},
 	fields: `
 published                                   = time

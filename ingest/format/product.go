@@ -55,6 +55,8 @@ type product struct {
 	actions  string
 	outcomes string
 	inner    string // what is kept under this name is a record itself, as text
+	members  int    // a record has exactly so many members, all texts; 0 for no matter
+	each     string // the part of a path behind which an index stands: parts of facts with one index are one fact
 
 	derive func(*auditParser) // fills columns that follow from several fields, before the action is looked up
 	finish func(*auditParser) // runs when all else is done
@@ -89,11 +91,8 @@ func audit(doc string, p *product) Format {
 	return Format{
 		Name: p.name, Doc: doc, Frame: jsonFrame, Arrival: true,
 		New: func(Config) (Parser, error) {
-			t := compiled()
-			a := &auditParser{t: t, memo: make(map[string]*meaning)}
-			a.walker = newWalker(t.rules)
-			a.lenient, a.wild, a.keeps = true, true, make([][]byte, len(t.kept))
-			return a, nil
+			a := newAuditParser(compiled())
+			return &a, nil
 		},
 		Sniff: p.sniff,
 	}
@@ -101,7 +100,7 @@ func audit(doc string, p *product) Format {
 
 // sniff looks for the marks.
 func (p *product) sniff(record []byte) int {
-	if firstByte(record) != '{' {
+	if firstByte(record) != '{' || p.members > 0 && bytes.Count(record, []byte{'"'}) != 4*p.members {
 		return 0
 	}
 	var lower []byte // made when first needed: some pipelines fold names

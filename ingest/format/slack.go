@@ -4,8 +4,14 @@ import "github.com/tokenwatch/tokenwatch"
 
 // slack is the Audit Logs API of Slack Enterprise.
 var slack = product{
-	name:  "slack",
-	marks: []string{`"action"`, `"actor"`, `"entity"|"context"`, `"date_create"|"context"`},
+	name: "slack",
+	marks: []string{
+		`"action"`,
+		`"actor"`,
+		`"context"|"date_create"`,
+		`"ip_address"|"date_create"`,
+		`"ua"|"entity"`,
+	},
 	under: []string{"json."},
 	fields: `
 date_create                    = time?

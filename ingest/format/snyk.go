@@ -4,8 +4,13 @@ import "github.com/tokenwatch/tokenwatch"
 
 // snyk is the audit log of Snyk groups and organisations.
 var snyk = product{
-	name:  "snyk",
-	marks: []string{`"event"`, `"groupId"|"group_id"|"orgId"|"org_id"`, `"created"|"userId"|"user_id"|"content"`},
+	name: "snyk",
+	marks: []string{
+		`"event"`,
+		`"groupId"|"group_id"|"orgId"|"org_id"`,
+		`"org.|"group.|"user.|"api.access"`,
+		`"created"|"userId"|"user_id"|"content"`,
+	},
 	fields: `
 created                    = time
 event                      = action

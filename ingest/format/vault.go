@@ -10,8 +10,14 @@ import (
 // accessors with a key of its own (hmac-sha256:…); such a name stands for its
 // token as long as the audit device lives, and is no hash that others know.
 var vault = product{
-	name:  "vault",
-	marks: []string{`"request"`, `"operation"`, `"client_token"|"mount_type"|"mount_point"|"client_token_accessor"|"remote_address"`, `"path"`, `"type"`},
+	name: "vault",
+	marks: []string{
+		`"request"`,
+		`"operation"`,
+		`"client_token"|"mount_type"|"mount_point"|"client_token_accessor"`,
+		`"path"`,
+		`"type"`,
+	},
 	under: []string{"hashicorp_vault.audit."},
 	fields: `
 time                                  = time

@@ -38,7 +38,8 @@ type walker struct {
 
 	untimed bool       // what should be a time could not be read
 	keeps   [][]byte   // of a product's table: what is kept, by place
-	parts   []heldPart // of a fact
+	parts   []heldPart // of facts
+	each    string     // see product
 	list    listed
 	virtual []byte // path of an item of a list by its name
 
