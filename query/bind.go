@@ -10,6 +10,7 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 	"github.com/tokenwatch/tokenwatch/query/sql"
+	"github.com/tokenwatch/tokenwatch/storage"
 )
 
 // scope is what names mean in one SELECT.
@@ -458,10 +459,7 @@ func (s *scope) tokenValues(name string) ([]expr.Value, error) {
 	}
 	var out []expr.Value
 	for _, id := range ids {
-		out = append(out, expr.Text(string(id)))
-	}
-	if len(out) == 0 {
-		out = append(out, expr.Text("tkw_")) // which no token is
+		out = append(out, expr.Text(id))
 	}
 	return out, nil
 }
@@ -810,10 +808,29 @@ func (s *scope) condition(e sql.Expr) (expr.Expr, error) {
 	return x, placed(e, err)
 }
 
-// tokenIDs returns the ids that a name of a token stands for.
-func (e *Engine) tokenIDs(ctx context.Context, tenant, name string) ([]tokenwatch.TokenID, error) {
-	if e.config.Token == nil {
-		return []tokenwatch.TokenID{tokenwatch.TokenID(name)}, nil
+// tokenIDs returns the ids that a name of a token stands for: the name as it is,
+// what it is turned into, and the ids by which events know the token so called.
+func (e *Engine) tokenIDs(ctx context.Context, tenant, name string) ([]string, error) {
+	ids := []string{name}
+	if e.config.Names != nil {
+		ids = e.config.Names(tenant, name)
 	}
-	return e.config.Token(ctx, tenant, name)
+	if e.config.Tokens == nil {
+		return ids, nil
+	}
+	for _, n := range ids[:len(ids):len(ids)] {
+		t, err := e.config.Tokens.Token(ctx, tenant, n)
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("look up the token: %w", err)
+		}
+		ids = append(ids, string(t.ID))
+		for _, same := range t.SameAs {
+			ids = append(ids, string(same))
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 	"github.com/tokenwatch/tokenwatch/query/sql"
 	"github.com/tokenwatch/tokenwatch/storage"
@@ -16,12 +15,13 @@ import (
 // that have nothing behind them do not exist.
 type Config struct {
 	Events   storage.Segments
+	Tokens   storage.Tokens
 	Findings storage.Findings
 	History  storage.History
 
-	// Token returns the ids of the token, or tokens, that a name stands for: an id,
-	// an alias, or a secret, which it must keep to itself. nil: names are ids.
-	Token func(ctx context.Context, tenant, name string) ([]tokenwatch.TokenID, error)
+	// Names turns what somebody calls a token, a secret too, into what the
+	// inventory may call it. nil: nothing is turned.
+	Names func(tenant, name string) []string
 
 	Limits  Limits
 	Cache   int64            // bytes of decoded columns kept in memory; default 256 MiB, negative: none

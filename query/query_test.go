@@ -1,8 +1,10 @@
 package query_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 	"github.com/tokenwatch/tokenwatch/query"
 	"github.com/tokenwatch/tokenwatch/query/querytest"
+	"github.com/tokenwatch/tokenwatch/storage"
 )
 
 // TestGolden runs testdata/query: events, one a line, make a segment; query asks
@@ -182,6 +185,58 @@ func TestParallel(t *testing.T) {
 			if !slices.EqualFunc(want.Values, got.Values, func(a, b []expr.Value) bool { return slices.Equal(a, b) }) {
 				t.Errorf("%s: %d workers answer otherwise", sql, c.Workers)
 			}
+		}
+	}
+}
+
+// inventory is a storage.Tokens of two tokens; tkw_a is also called AKIA1.
+type inventory struct{}
+
+func (inventory) Token(_ context.Context, tenant, name string) (tokenwatch.TokenRecord, error) {
+	if tenant == "t" && (name == "AKIA1" || name == "tkw_a") {
+		return tokenwatch.TokenRecord{Tenant: tenant, ID: "tkw_a", SameAs: []tokenwatch.TokenID{"tkw_c"}}, nil
+	}
+	return tokenwatch.TokenRecord{}, storage.ErrNotFound
+}
+
+func (inventory) Tokens(_ context.Context, tenant string, _ tokenwatch.TokenID) iter.Seq2[tokenwatch.TokenRecord, error] {
+	return func(yield func(tokenwatch.TokenRecord, error) bool) {
+		_ = yield(tokenwatch.TokenRecord{Tenant: tenant, ID: "tkw_a", Owner: "ann", State: tokenwatch.TokenActive, Scopes: []string{"read"}}, nil) &&
+			yield(tokenwatch.TokenRecord{Tenant: tenant, ID: "tkw_b", Owner: "bob", State: tokenwatch.TokenRevoked}, nil)
+	}
+}
+
+// TestTokens: any name of a token will do, secrets are turned before they are
+// looked up, and events are joined with the inventory.
+func TestTokens(t *testing.T) {
+	s := &querytest.Store{Tenant: "t"}
+	s.Add(batch(t, "token=tkw_a status=200\ntoken=tkw_b status=201\ntoken=tkw_c status=202\ntoken=tkw_d status=203"), false)
+	e := query.New(query.Config{Events: s, Tokens: inventory{}, Names: func(_, name string) []string {
+		if name == "s3cret" {
+			return []string{name, "tkw_d"}
+		}
+		return []string{name}
+	}})
+	for sql, want := range map[string]string{
+		"select status from events where token = 'AKIA1' order by 1":                                                              "200 202",
+		"select status from events where token = 's3cret'":                                                                        "203",
+		"select status from events where token <> 'AKIA1' order by 1":                                                             "201 203",
+		"select status from events where token in ('s3cret', 'tkw_b') order by 1":                                                 "201 203",
+		"select t.owner from events e join tokens t on e.token = t.token order by e.status":                                       "ann bob",
+		"select e.status from events e left join tokens t on e.token = t.id where t.state = 'revoked' or t.id is null order by 1": "201 202 203",
+		"select owner from tokens where id = 'AKIA1'":                                                                             "ann",
+		"select scopes from tokens order by owner":                                                                                "[\"read\"] []",
+	} {
+		var a querytest.Answer
+		if _, err := e.Run(t.Context(), query.Request{Tenant: "t", SQL: sql}, &a); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		var got []string
+		for _, row := range a.Values {
+			got = append(got, row[0].String())
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %s, want %s", sql, got, want)
 		}
 	}
 }

@@ -22,6 +22,10 @@ func (x *execution) base(name, alias string) (relation, error) {
 	switch name {
 	case "events":
 		return &events{alias: alias}, nil
+	case "tokens":
+		if c.Tokens != nil {
+			return objects(name, alias, tokenCells, x.eachToken), nil
+		}
 	case "findings":
 		if c.Findings != nil {
 			return objects(name, alias, findingCells, x.eachFinding), nil
@@ -39,6 +43,9 @@ func (x *execution) base(name, alias string) (relation, error) {
 
 func (x *execution) tableNames() []string {
 	names := []string{"events"}
+	if x.engine.config.Tokens != nil {
+		names = append(names, "tokens")
+	}
 	if x.engine.config.Findings != nil {
 		names = append(names, "findings")
 	}
@@ -52,7 +59,11 @@ func (x *execution) tableNames() []string {
 func objects[T any](name, alias string, cells []cell[T], each func(yield func(*T) error) error) relation {
 	s := &stored{name: name}
 	for _, c := range cells {
-		s.names = append(s.names, field{table: alias, name: c.name, typ: c.typ, token: c.name == "token"})
+		f := field{table: alias, name: c.name, typ: c.typ, token: c.name == "token"}
+		if name == "tokens" && c.name == "id" { // the same as token, as the API has it
+			f.token, f.extra = true, true
+		}
+		s.names = append(s.names, f)
 	}
 	s.fill = func(x *execution, t *table) error {
 		row := make([]expr.Vec, len(cells))
@@ -140,6 +151,78 @@ func (x *execution) eachFinding(yield func(*finding) error) error {
 			continue
 		}
 		if err := yield(&f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type token = tokenwatch.TokenRecord
+
+// sighting is a part of the first or last use of a token, null if it was not seen.
+func sighting(s *tokenwatch.Sighting, get func(*tokenwatch.Sighting) expr.Value) expr.Value {
+	if s == nil {
+		return expr.Value{Null: true}
+	}
+	return get(s)
+}
+
+func seenAt(s *tokenwatch.Sighting) expr.Value     { return at(s.Time) }
+func seenFrom(s *tokenwatch.Sighting) expr.Value   { return orNull(s.SrcIP) }
+func seenAction(s *tokenwatch.Sighting) expr.Value { return orNull(s.Action) }
+
+var tokenCells = []cell[token]{
+	{"id", expr.TypeText, func(t *token) expr.Value { return orNull(string(t.ID)) }},
+	{"token", expr.TypeText, func(t *token) expr.Value { return orNull(string(t.ID)) }},
+	{"names", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Names) }},
+	{"state", expr.TypeText, func(t *token) expr.Value { return orNull(string(t.State)) }},
+	{"kind", expr.TypeText, func(t *token) expr.Value { return orNull(t.Kind) }},
+	{"issuer", expr.TypeText, func(t *token) expr.Value { return orNull(t.Issuer) }},
+	{"type", expr.TypeText, func(t *token) expr.Value { return orNull(t.Type) }},
+	{"label", expr.TypeText, func(t *token) expr.Value { return orNull(t.Label) }},
+	{"owner", expr.TypeText, func(t *token) expr.Value { return orNull(t.Owner) }},
+	{"team", expr.TypeText, func(t *token) expr.Value { return orNull(t.Team) }},
+	{"purpose", expr.TypeText, func(t *token) expr.Value { return orNull(t.Purpose) }},
+	{"app", expr.TypeText, func(t *token) expr.Value { return orNull(t.App) }},
+	{"env", expr.TypeText, func(t *token) expr.Value { return orNull(t.Env) }},
+	{"scopes", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Scopes) }},
+	{"scopes_used", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Used) }},
+	{"networks", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Sources) }},
+	{"known", expr.TypeBool, func(t *token) expr.Value { return expr.Bool(t.Known) }},
+	{"events", expr.TypeInt, func(t *token) expr.Value { return expr.Int(t.Events) }},
+	{"first_seen", expr.TypeTime, func(t *token) expr.Value { return sighting(t.First, seenAt) }},
+	{"first_src_ip", expr.TypeText, func(t *token) expr.Value { return sighting(t.First, seenFrom) }},
+	{"last_seen", expr.TypeTime, func(t *token) expr.Value { return sighting(t.Last, seenAt) }},
+	{"last_src_ip", expr.TypeText, func(t *token) expr.Value { return sighting(t.Last, seenFrom) }},
+	{"last_action", expr.TypeText, func(t *token) expr.Value { return sighting(t.Last, seenAction) }},
+	{"last_used", expr.TypeTime, func(t *token) expr.Value { return at(t.LastUsed) }},
+	{"created", expr.TypeTime, func(t *token) expr.Value { return at(t.Created) }},
+	{"created_by", expr.TypeText, func(t *token) expr.Value { return orNull(t.CreatedBy) }},
+	{"expires", expr.TypeTime, func(t *token) expr.Value { return at(t.Expires) }},
+	{"never_expires", expr.TypeBool, func(t *token) expr.Value { return expr.Bool(t.NeverExpires) }},
+	{"rotated", expr.TypeTime, func(t *token) expr.Value { return at(t.Rotated) }},
+	{"rotated_from", expr.TypeText, func(t *token) expr.Value { return orNull(string(t.RotatedFrom)) }},
+	{"rotated_to", expr.TypeText, func(t *token) expr.Value { return orNull(string(t.RotatedTo)) }},
+	{"revoked", expr.TypeTime, func(t *token) expr.Value { return at(t.Revoked) }},
+	{"revoked_by", expr.TypeText, func(t *token) expr.Value { return orNull(t.RevokedBy) }},
+	{"expired", expr.TypeTime, func(t *token) expr.Value { return at(t.Expired) }},
+	{"disabled", expr.TypeTime, func(t *token) expr.Value { return at(t.Disabled) }},
+	{"owner_left", expr.TypeTime, func(t *token) expr.Value { return at(t.OwnerLeft) }},
+	{"lineage", expr.TypeText, func(t *token) expr.Value { return orNull(t.Lineage) }},
+	{"exposure", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Exposed) }},
+	{"coverage", expr.TypeJSON, func(t *token) expr.Value { return asJSON(t.Coverage) }},
+}
+
+// eachToken yields the inventory.
+func (x *execution) eachToken(yield func(*token) error) error {
+	for t, err := range x.engine.config.Tokens.Tokens(x.ctx, x.tenant, "") {
+		if err != nil {
+			return err
+		}
+		if t.Tenant != "" && t.Tenant != x.tenant {
+			continue
+		}
+		if err := yield(&t); err != nil {
 			return err
 		}
 	}

@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tokenwatch/tokenwatch"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 	"github.com/tokenwatch/tokenwatch/query"
 	output "github.com/tokenwatch/tokenwatch/query/encode"
+	"github.com/tokenwatch/tokenwatch/storage"
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
 
@@ -56,25 +56,15 @@ func (cmd *queryCmd) Run(ctx context.Context, c *console) error {
 	})
 }
 
-// newQueries is the engine of queries over a store.
-func newQueries(store *local.Store, names v1.Names, now func() time.Time) *query.Engine {
-	return query.New(query.Config{
-		Events: store, Findings: store, History: store, Now: now,
-		Token: func(_ context.Context, tenant, name string) ([]tokenwatch.TokenID, error) {
-			var ids []tokenwatch.TokenID
-			for _, n := range names(tenant, name) {
-				ids = append(ids, tokenwatch.TokenID(n))
-			}
-			return ids, nil
-		},
-	})
+// newQueries is the engine of queries over a store. tokens may be nil.
+func newQueries(store *local.Store, tokens storage.Tokens, names v1.Names, now func() time.Time) *query.Engine {
+	return query.New(query.Config{Events: store, Tokens: tokens, Findings: store, History: store, Names: names, Now: now})
 }
 
 // queryStore asks a stopped store. Its keys stay where they are: a token is
 // called by its id there, not by its secret.
 func queryStore(ctx context.Context, c *console, d *storeDesk, sql, format string) error {
-	asIs := func(_, name string) []string { return []string{name} }
-	engine := newQueries(d.store, asIs, c.now)
+	engine := newQueries(d.store, nil, nil, c.now)
 	r := query.Request{Tenant: d.tenant, SQL: sql, Auditor: true}
 	if format == "table" {
 		out := &tableOutput{}
