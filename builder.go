@@ -25,14 +25,14 @@ type columnBuilder struct {
 	text int // bytes of the texts of the batch before
 }
 
-// room makes room for one more value. A slice that has grown to some size gets
-// as much as the batch before took at once, instead of being copied again and
-// again; a small batch takes no more than it needs.
-func room[T any](s []T, before int) []T {
-	if len(s) < cap(s) || len(s) < 512 || before <= len(s) {
+// room makes room for n more values. A slice that has grown to some size gets as
+// much as the batch before took at once, instead of being copied again and again;
+// a small batch takes no more than it needs.
+func room[T any](s []T, n, before int) []T {
+	if len(s)+n <= cap(s) || len(s) < 512 || before <= len(s) {
 		return s
 	}
-	return append(make([]T, 0, before+before/16), s...)
+	return append(make([]T, 0, before+before/16+n), s...)
 }
 
 // Rows returns how many rows were appended since the last Batch.
@@ -54,21 +54,21 @@ func (b *Builder) Append(r *Row) {
 		}
 		switch kind {
 		case KindTime, KindInt:
-			col.v.Ints = append(room(col.v.Ints, b.before), r.num[c])
+			col.v.Ints = append(room(col.v.Ints, 1, b.before), r.num[c])
 		case KindText:
 			code := r.codes[c]
 			if code == 0 {
 				code = col.code(r, c)
 				r.codes[c] = code
 			}
-			col.v.Codes = append(room(col.v.Codes, b.before), code)
+			col.v.Codes = append(room(col.v.Codes, 1, b.before), code)
 		case KindString:
-			col.v.Text.Bytes = room(col.v.Text.Bytes, col.text)
-			col.v.Text.Offsets = room(col.v.Text.Offsets, b.before+1)
+			col.v.Text.Bytes = room(col.v.Text.Bytes, len(r.text[c]), col.text)
+			col.v.Text.Offsets = room(col.v.Text.Offsets, 1, b.before+1)
 			col.v.Text.Append(r.text[c])
 		case KindAddr:
 			a := r.addr.As16()
-			col.v.Addrs = append(room(col.v.Addrs, 16*b.before), a[:]...)
+			col.v.Addrs = append(room(col.v.Addrs, 16, 16*b.before), a[:]...)
 		}
 		if col.v.Valid != nil {
 			col.v.Valid = col.v.Valid.push(col.n)
@@ -181,10 +181,10 @@ func (b *Builder) Batch() *Batch {
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
-	*b = Builder{cols: b.cols, keys: b.keys.reset(), names: b.names.reset(), before: b.rows}
+	*b = Builder{cols: b.cols, keys: b.keys.reset(&b.attrs.Dict), names: b.names.reset(), before: b.rows}
 	for i := range b.cols {
 		col := &b.cols[i]
-		*col = columnBuilder{dict: col.dict.reset(), text: len(col.v.Text.Bytes)}
+		*col = columnBuilder{dict: col.dict.reset(&col.v.Dict), text: len(col.v.Text.Bytes)}
 	}
 	return batch
 }

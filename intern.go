@@ -17,21 +17,27 @@ type interner struct {
 	used  int
 	last  uint32 // code of the value before; runs of one value are common
 	notes []Note // by code
+
+	values, bytes int // how long the dictionary before was
 }
 
 // Note is what sealing found out about a text, 0 if nothing yet. It follows from
 // the text and its column alone, so that it holds for every row that has it.
 type Note uint32
 
-// reset returns an empty interner that keeps the table's memory.
-func (d *interner) reset() interner {
+// reset returns an empty interner that keeps the table's memory; values is the
+// dictionary that was filled.
+func (d *interner) reset(values *Strings) interner {
 	if d.used > 0 {
 		if d.used < len(d.slots)/64 { // what one large batch needed is not kept for ever
 			d.slots = nil
 		}
 		clear(d.slots)
 	}
-	return interner{slots: d.slots, keys: d.keys, turn: d.turn + 1, notes: d.notes[:0]}
+	return interner{
+		slots: d.slots, keys: d.keys, turn: d.turn + 1, notes: d.notes[:0],
+		values: len(values.Offsets), bytes: len(values.Bytes),
+	}
 }
 
 // code returns the code of b in the dictionary values, to which it adds it.
@@ -44,6 +50,7 @@ func (d *interner) code(values *Strings, b []byte) uint32 {
 		values.Append(nil) // code 0: null
 	}
 	c = uint32(values.Len())
+	values.Offsets, values.Bytes = room(values.Offsets, 1, d.values), room(values.Bytes, len(b), d.bytes)
 	values.Append(b)
 	*slot |= uint64(c)
 	d.used++

@@ -41,7 +41,7 @@ func TestInterner(t *testing.T) {
 		if values.Len() > 0 && (values.Len() != len(codes)+1 || values.At(0) != "") {
 			t.Fatalf("%d values, want %d and null", values.Len(), len(codes))
 		}
-		d = d.reset()
+		d = d.reset(&values)
 	}
 }
 

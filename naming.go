@@ -37,7 +37,7 @@ func (s *namingSet) add(n Naming) {
 			return
 		}
 	}
-	s.list = append(room(s.list, s.before), n)
+	s.list = append(room(s.list, 1, s.before), n)
 }
 
 func (s *namingSet) hash(n *Naming) uint64 {

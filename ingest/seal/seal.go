@@ -10,7 +10,7 @@ import (
 // Config says how a source is sealed. The zero value works.
 type Config struct {
 	DropAttrs bool // keep the schema's columns only
-	Cache     int  // how many credentials to remember the ids of; 0 is 16384
+	Cache     int  // how many credentials to remember the ids of; 0 is 65536
 }
 
 // Sealer seals the rows of one tenant. It belongs to one goroutine.
@@ -44,7 +44,7 @@ type Sealer struct {
 // New returns a sealer of a tenant's rows.
 func New(keys Keys, tenant string, cfg Config) *Sealer {
 	if cfg.Cache <= 0 {
-		cfg.Cache = 16384
+		cfg.Cache = 1 << 16
 	}
 	return &Sealer{
 		cfg:    cfg,
