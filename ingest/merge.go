@@ -121,7 +121,7 @@ func (m *merger) open(inputs []Input) error {
 		}
 		h.sealer = m.sealer // one sealer fills a builder
 		h.begin(m.c.Source, m.c.Format == source.FormatAuto)
-		h.framer = frame.New(f.Frame, r, m.p.c.MaxRecord)
+		h.framer = partsOf(frame.New(f.Frame, r, m.p.c.MaxRecord), h.parser)
 		more, err := m.advance(h)
 		if err != nil {
 			return err

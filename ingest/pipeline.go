@@ -173,8 +173,9 @@ func keyDigest(key string) string {
 
 // records hands every record of a body to a worker, and reads it to its end.
 func (p *Pipeline) records(w *worker, f format.Format, r io.Reader, in *body) error {
-	framer := w.frames(f.Frame, r, p.c.MaxRecord)
-	defer framer.Reset(nil) // the worker outlives the request
+	frames := w.frames(f.Frame, r, p.c.MaxRecord)
+	defer frames.Reset(nil) // the worker outlives the request
+	framer := partsOf(frames, w.parser)
 	for {
 		record, err := framer.Next()
 		if in.err != nil { // the framer may take a cut body for a cut record

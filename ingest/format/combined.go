@@ -30,8 +30,8 @@ func sniffCombined(record []byte) int {
 	if open < 5 || open > 300 || len(record) < open+22 || record[open+3] != '/' || record[open+7] != '/' {
 		return 0
 	}
-	if c := firstByte(record); c == '{' || c == '[' || c == '<' || isMonth(record) {
-		return 0
+	if c := firstByte(record); c == '{' || c == '[' || c == '<' || isMonth(record) || record[4] == '-' && record[7] == '-' && record[0] <= '9' {
+		return 0 // an envelope
 	}
 	return 95
 }

@@ -20,6 +20,7 @@ import (
 // the object around it then fills what that left empty.
 type jsonParser struct {
 	walker
+	kind  string // its name
 	inner *inner
 	text  []byte // of the message
 	app   []byte // that wrote it
@@ -29,7 +30,7 @@ type jsonParser struct {
 const minMessage = 16
 
 func newJSON(c Config) (Parser, error) {
-	p := &jsonParser{walker: newWalker(jsonRules), inner: newInner(c)}
+	p := &jsonParser{kind: "json", walker: newWalker(jsonRules), inner: newInner(c)}
 	p.mapping, p.enclosed = c.Mapping, c.enclosed
 	return p, nil
 }
@@ -48,13 +49,14 @@ func (p *jsonParser) Parse(record []byte, row *tokenwatch.Row) error {
 		return err
 	}
 	if p.message == nil || isEvent(row) || !p.wraps(row) {
+		p.settleList()
 		return p.finish()
 	}
 	row.Forget()
 	message := row.Build(func(b []byte) []byte { return append(b, p.text...) })
 	switch err := p.inner.read(p.app, message, row); err {
 	case nil:
-		e := envelope{format: "json"}
+		e := envelope{format: p.kind}
 		e.name(row)
 		p.inside = true
 	case ErrNoRecord:
@@ -66,6 +68,7 @@ func (p *jsonParser) Parse(record []byte, row *tokenwatch.Row) error {
 	if err != nil {
 		return err
 	}
+	p.settleList()
 	return p.finish()
 }
 

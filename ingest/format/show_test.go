@@ -108,22 +108,30 @@ func parse(t *testing.T, f Format, cfg Config, in string) string {
 	var b strings.Builder
 	var row tokenwatch.Row
 	fr := frame.New(f.Frame, strings.NewReader(in), 0)
-	for i := 0; ; i++ {
+	i := 0
+	for {
 		rec, err := fr.Next()
 		if err != nil {
 			return b.String()
 		}
-		row.Reset()
-		err = p.Parse(rec.Bytes, &row)
-		if err == ErrNoRecord {
-			fmt.Fprintf(&b, "%d no record\n", i)
-			continue
+		parts := [][]byte{rec.Bytes}
+		if s, ok := p.(Splitter); ok {
+			if within := s.Split(rec.Bytes); len(within) > 0 {
+				parts = within
+			}
 		}
-		if err != nil {
-			fmt.Fprintf(&b, "%d rejected: %v\n", i, err)
-			continue
+		for _, part := range parts {
+			row.Reset()
+			switch err := p.Parse(part, &row); err {
+			case nil:
+				fmt.Fprintf(&b, "%d\n%s", i, show(&row))
+			case ErrNoRecord:
+				fmt.Fprintf(&b, "%d no record\n", i)
+			default:
+				fmt.Fprintf(&b, "%d rejected: %v\n", i, err)
+			}
+			i++
 		}
-		fmt.Fprintf(&b, "%d\n%s", i, show(&row))
 	}
 }
 
