@@ -164,7 +164,7 @@ func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
 	}
 	i, ok := e.find(hour)
 	if !ok {
-		s.addWindow(e, &window.Window{Hour: hour})
+		s.addWindow(e, window.New(hour))
 	}
 	e.touched = append(e.touched, touch{e.windows[i], millis})
 	return e.windows[i]
@@ -268,7 +268,7 @@ func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined
 		signals = d.Score(0, &subject, signals)
 	}
 	c := finding.Combine(signals)
-	c.Rate = s.rate(group, c.Sum)
+	c.Rate = s.rate(usual, e.Kind, w.Hour, c.Sum)
 	return c
 }
 

@@ -148,9 +148,9 @@ func (t *tenant) group(g int) *baseline.Peers {
 }
 
 // rate is log₁₀ of the false findings expected at a combined surprise.
-func (t *tenant) rate(g int, sum tokenwatch.Bans) tokenwatch.Bans {
+func (t *tenant) rate(u *baseline.Usual, k tokenwatch.EntityKind, hour int32, sum tokenwatch.Bans) tokenwatch.Bans {
 	if t.noPeers {
-		return (*baseline.Tail)(nil).Rate(sum)
+		return (*baseline.Tails)(nil).Rate(u, hour, sum)
 	}
-	return t.epoch.Groups[g].Tail.Rate(sum)
+	return t.epoch.Groups[u.Group(k)].Tails.Rate(u, hour, sum)
 }

@@ -107,6 +107,7 @@ type Day struct {
 	Faults     [feature.NumFaults]uint32
 	Concurrent uint32          // hours with two networks in use at once
 	Most       tokenwatch.Bans // greatest combined surprise of an hour
+	Before     tokenwatch.Bans // that of the day before
 	Sources    Sources
 }
 
@@ -126,17 +127,7 @@ type Lesson struct {
 // a third and becomes usual only if it keeps coming; it teaches amounts with
 // restraint, and does not teach the peers.
 func (u *Usual) Learn(w *window.Window, l Lesson) {
-	if u.steady() {
-		days := min(max(w.Hour/24-u.Last/24, 0), 7)
-		l.Group.Tail.Days += uint64(days)
-		most := tokenwatch.Bans(0)
-		if days == 0 {
-			most = u.Today.Most
-		}
-		if !l.Sure {
-			l.Group.Tail.raise(most, max(most, l.Sum))
-		}
-	}
+	u.count(w.Hour, l)
 	u.pass(w.Hour)
 	if !l.Sure {
 		u.Today.Most = max(u.Today.Most, l.Sum)
@@ -199,6 +190,28 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 	if !l.Odd {
 		l.Delta.teach(w, first, steady)
 		l.Group.teach(w, first, steady)
+	}
+}
+
+// count lets an hour count in its group's tail. A day that is no odder than the one
+// before counts for nothing: it would be told as the same incident.
+func (u *Usual) count(hour int32, l Lesson) {
+	if u.Hours < settledHours/4*Unit {
+		return
+	}
+	tail := l.Group.Tails.of(u, hour)
+	switch days := min(max(hour/24-u.Last/24, 0), 7); {
+	case days > 0:
+		tail.Days += tailUnit * int64(days)
+		if !l.Sure && (days > 1 || l.Sum > u.Today.Most) {
+			tail.raise(0, l.Sum)
+		}
+	case !l.Sure && l.Sum > max(u.Today.Most, u.Today.Before):
+		from := u.Today.Most
+		if from <= u.Today.Before {
+			from = 0 // was not counted
+		}
+		tail.raise(from, l.Sum)
 	}
 }
 
@@ -315,7 +328,11 @@ func (u *Usual) pass(hour int32) {
 		taken, _ := u.Today.Sources.Counts()
 		u.Shared = max(u.Shared-u.Shared/42, uint16(taken))
 		u.Volume.close(u.Today, day)
-		u.Today = Day{Day: day}
+		before := tokenwatch.Bans(0)
+		if day == u.Today.Day+1 {
+			before = u.Today.Most
+		}
+		u.Today = Day{Day: day, Before: before}
 	}
 }
 

@@ -23,12 +23,17 @@ type Epoch struct {
 // Ready works out what an epoch read from a store leaves to be worked out.
 func (e *Epoch) Ready() {
 	for g := range e.Groups {
-		e.Groups[g].Tail.fit()
+		e.Groups[g].Tails.fit()
 	}
 }
 
 // Settle takes in what the settling of an hour changed, a delta for each shard.
 func (e *Epoch) Settle(hour int32, deltas []Epoch) {
+	if hour/24 != e.Hour/24 {
+		for g := range e.Groups {
+			e.Groups[g].Tails.pass()
+		}
+	}
 	e.Hour = hour
 	if e.Begun == 0 {
 		e.Begun = hour
@@ -37,7 +42,7 @@ func (e *Epoch) Settle(hour int32, deltas []Epoch) {
 		for i := range deltas {
 			e.Groups[g].add(&deltas[i].Groups[g])
 		}
-		e.Groups[g].Tail.fit()
+		e.Groups[g].Tails.fit()
 	}
 	for k := range e.Kinds {
 		p := &e.Kinds[k]
@@ -66,7 +71,7 @@ type Peers struct {
 	Popular    [feature.NumAxes]uint32 // of the hours with something new: with nothing that is not usual for the peers
 	Active     uint64                  // ordinary active hours of all
 	Faults     [feature.NumFaults]uint64
-	Tail       Tail
+	Tails      Tails
 	Far        [13]uint32 // steady hours by Volume.distance
 	// Kinds is of what kind the networks were that became usual to steady entities,
 	// by the upper half of its hash.
@@ -177,7 +182,7 @@ func (p *Peers) add(delta *Peers) {
 	p.Concurrent += delta.Concurrent
 	p.Steady += delta.Steady
 	p.Active += delta.Active
-	p.Tail.add(&delta.Tail)
+	p.Tails.add(&delta.Tails)
 	for d := range p.Far {
 		p.Far[d] += delta.Far[d]
 	}

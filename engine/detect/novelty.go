@@ -59,6 +59,9 @@ var classes = []class{
 // late is used for the first time.
 const grantLimit tokenwatch.Bans = 1500
 
+// versionLimit is the most that new versions of programs add.
+const versionLimit tokenwatch.Bans = 2000
+
 func newNovelty(hash vec.Hash) Detector {
 	d := &novelty{make(map[uint64]class, len(classes))}
 	for _, c := range classes {
@@ -129,6 +132,12 @@ func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwat
 			case feature.Network, feature.Country:
 				surprise += kinds(s)
 			}
+		}
+		if a == feature.Agent {
+			surprise = min(surprise, versionLimit) // a program that is not new is kept up to date
+		}
+		if !learning && s.Now.Hour-s.Usual.Usual.First < 24 {
+			surprise /= 2 // its first day goes on showing what it is
 		}
 		if granted && (axisGroups[a] == groupWhat || a == feature.ActionClass) {
 			surprise = min(surprise, grantLimit)

@@ -30,7 +30,11 @@ func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		Row: row, Detector: "volume", Group: groupAmount, Learning: s.Usual.Learning(), Attack: []string{"T1530"},
 	}
 	add := func(axis string, surprise tokenwatch.Bans, observed, expected float64) {
-		surprise = min(surprise, amountLimit)
+		limit := amountLimit
+		if axis == "bytes" {
+			limit = newsLimit // nobody reruns a job and gets a hundred times as much
+		}
+		surprise = min(surprise, limit)
 		if surprise >= tokenwatch.Surprising && surprise > signal.Surprise {
 			signal.Axis, signal.Surprise = axis, surprise
 			signal.Observed, signal.Expected = vec.Milli(observed), vec.Milli(expected)

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
@@ -159,6 +160,7 @@ type Rows struct {
 	Bytes   []int64  // of the answer
 	Objects []uint64 // hash of what it was done to; 0: nothing in particular
 	Numbers []int64  // its number, where it goes by one; -1 otherwise
+	ties    []uint32 // by row, 0 while nobody asked; shards ask at the same time
 	hash    vec.Hash
 }
 
@@ -179,7 +181,7 @@ func Extract(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash) *Rows
 		Batch: b, Offset: offset, hash: hash,
 		Hours: make([]int32, n), Millis: make([]int64, n),
 		Lead: make([]tokenwatch.EntityKind, n), Faults: make([]Fault, n),
-		Bytes: make([]int64, n), Objects: make([]uint64, n), Numbers: make([]int64, n),
+		ties: make([]uint32, n), Bytes: make([]int64, n), Objects: make([]uint64, n), Numbers: make([]int64, n),
 	}
 	r.times()
 	r.leads()
@@ -415,6 +417,9 @@ var tieColumns = [...]tokenwatch.Col{
 // tie digests what tells row i from others of the same millisecond. Few rows are
 // referred to, so it is worked out when it is asked for.
 func (r *Rows) tie(i int) uint32 {
+	if t := atomic.LoadUint32(&r.ties[i]); t != 0 {
+		return t
+	}
 	b := r.Batch
 	seed := r.hash.Uint64(0) // nobody can choose content that ties
 	sum := mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
@@ -425,7 +430,9 @@ func (r *Rows) tie(i int) uint32 {
 		key := a.As16()
 		sum = mix(sum, xxh3.HashSeed(key[:], seed))
 	}
-	return uint32(sum >> 32)
+	t := max(1, uint32(sum>>32))
+	atomic.StoreUint32(&r.ties[i], t)
+	return t
 }
 
 // mix takes another value into a digest: the 128-bit product folded, as in wyhash,

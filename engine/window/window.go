@@ -47,6 +47,16 @@ type Window struct {
 	judged uint32 // events when Grown was last set by their number
 }
 
+// New opens a window of an hour, with room for one value on each axis.
+func New(hour int32) *Window {
+	w := &Window{Hour: hour}
+	room := make([]Value, feature.NumAxes)
+	for a := range w.Axes {
+		w.Axes[a] = room[a : a : a+1]
+	}
+	return w
+}
+
 // Value is one value of an axis, in order of Hash.
 type Value struct {
 	_      struct{} `cbor:",toarray"`
