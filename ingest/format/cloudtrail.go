@@ -118,6 +118,7 @@ var cloudTrailRules = func() map[string]rule {
 		"useridentity.type": {op: toSlot, slot: ctKind}, "useridentity.arn": {op: toSlot, slot: ctARN}, "useridentity.accountid": {op: toSlot, slot: ctAccount},
 		"useridentity.principalid": {op: toSlot, slot: ctPrincipal}, "useridentity.username": {op: toSlot, slot: ctUser},
 		"useridentity.invokedby": {op: toSlot, slot: ctInvokedBy}, "useridentity.accesskeyid": {op: toSlot, slot: ctKey},
+		"insightdetails.eventsource": {op: toSlot, slot: ctSource}, "insightdetails.eventname": {op: toSlot, slot: ctName}, // of Insights events
 		"recipientaccountid":                            {op: toSlot, slot: ctRecipient},
 		"useridentity.identityprovider":                 {op: toSlot, slot: ctProvider},
 		"useridentity.sessioncontext.sessionissuer.arn": {op: toSlot, slot: ctIssuerARN},

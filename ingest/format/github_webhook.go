@@ -13,9 +13,9 @@ import (
 var githubWebhook = product{
 	name: "github_webhook",
 	marks: []string{
-		`"repository"|"sender"|"security_advisory"|"secret_type"`,
+		`"repository"|"sender"|"security_advisory"|"secret_type"|"instances_url"`,
 		`"full_name"|"ghsa_id"|"secret_type"|"html_url"|"avatar_url"|"login"`,
-		`"action"|"ref"|"team"|"secret_type"|"repository_url"|"private"|"zen"|"sender"`,
+		`"action"|"ref"|"team"|"secret_type"|"most_recent_instance"|"repository_url"|"private"|"zen"|"sender"`,
 	},
 	under: []string{"payload.", "body."},
 	fields: `
@@ -162,8 +162,8 @@ secret                              = fact.secret
 html_url                            = attrs.alert.url fact.place
 locations_url                       = drop
 number                              = attrs.alert
-state                               = attrs.alert.state
-resolved_at                         = time?
+state                               = @state attrs.alert.state
+resolved_at                         = time
 updated_at                          = time??
 created_at                          = time???
 resolved_by.login                   = actor?? attrs.alert.resolved_by
@@ -171,7 +171,14 @@ resolved_by.*                       = drop
 push_protection_bypassed_by.*       = drop
 rule.description                    = attrs.rule.description
 tool.name                           = attrs.tool
+most_recent_instance.ref            = attrs.ref @codescan
+most_recent_instance.message.text   = attrs.message
 most_recent_instance.*              = drop
+rule.severity                       = attrs.alert.severity
+dismissed_at                        = time
+fixed_at                            = time
+dismissed_by.login                  = actor?? attrs.alert.dismissed_by
+dismissed_by.*                      = drop
 instances_url                       = drop
 url                                 = drop
 `,
@@ -226,14 +233,9 @@ security_advisory.*                       = read
 		row := p.row
 		event := p.webhookEvent()
 		action := p.text("action")
-		if p.text("alerttype") != nil { // an alert as the API lists it
-			if action = []byte("resolved"); !row.Has(tokenwatch.ColAction) {
+		if action == nil && (event == "secret_scanning_alert" || event == "code_scanning_alert") { // as the API lists it
+			if action = p.text("state"); action == nil {
 				action = []byte("open")
-				for _, a := range row.Attrs {
-					if string(a.Key) == "alert.state" && len(a.Value) > 0 {
-						action = a.Value
-					}
-				}
 			}
 		}
 		if action != nil {

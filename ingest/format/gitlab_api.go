@@ -12,8 +12,8 @@ var gitlabAPI = product{
 	name: "gitlab_api",
 	marks: []string{
 		`"path"`,
-		`"correlation_id"`,
-		`"meta.|"db_duration_s"|"duration_s"|"ua"`,
+		`"correlation_id"|"authenticity_token"`,
+		`"meta.|"db_duration_s"|"duration_s"|"ua"|"authenticity_token"`,
 	},
 	fields: `
 time                       = time

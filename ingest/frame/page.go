@@ -55,9 +55,10 @@ func pageEnd(w []byte) (n int, known bool) {
 		if end < 0 || !verbatim {
 			return 0, end >= 0
 		}
-		name := string(w[i+1 : end-1])
-		common, array := pageArrays[name]
-		if !array && !pageNotes[name] {
+		name := w[i+1 : end-1]
+		common, array := pageArrays[string(name)]
+		note := pageNotes[string(name)]
+		if !array && !note {
 			return 0, true
 		}
 		if i = Space(w, end); i == len(w) || w[i] != ':' {
@@ -76,7 +77,7 @@ func pageEnd(w []byte) (n int, known bool) {
 			}
 			return i + 1, true
 		}
-		if !pageNotes[name] {
+		if !note {
 			return 0, true
 		}
 		noted = true

@@ -56,6 +56,9 @@ func ecsCloudTrail(r *row, d Document) {
 	d.put("user.id", r.attr("principal_id"))
 	d.put("user.name", r.attr("user_name"))
 	if d.get("user.name") == "" {
+		d.put("user.name", r.attr("userIdentity.sessionContext.sessionIssuer.userName"))
+	}
+	if d.get("user.name") == "" {
 		if issuer := r.attr("session_issuer"); issuer != "" {
 			d.put("user.name", issuer[strings.LastIndexByte(issuer, '/')+1:])
 		}
@@ -90,6 +93,10 @@ func ecsMicrosoft365(r *row, d Document) {
 	switch {
 	case r.text(tokenwatch.ColService) == "AzureActiveDirectory":
 		d.put("user.target.id", object)
+		if _, _, ok := email(object); ok {
+			d.put("user.target.email", object)
+			split(d, "user.target", object)
+		}
 	case strings.HasPrefix(object, "http"):
 		d.put("url.original", object)
 	}
@@ -176,7 +183,12 @@ func ecsCloudflare(r *row, d Document) {
 }
 
 func ecsAlert(r *row, d Document) {
-	if strings.Contains(r.text(tokenwatch.ColAction), "alert") {
-		d.set("event.kind", "alert")
+	event, _, _ := strings.Cut(r.text(tokenwatch.ColAction), ".")
+	if !strings.HasSuffix(event, "_alert") {
+		return
+	}
+	d.set("event.kind", "alert")
+	if r.attr("alert.state") != "" && r.attr("user.name") == "" { // as the API lists it: nobody sent it
+		d.put("event.action", strings.TrimSuffix(event, "_alert"))
 	}
 }

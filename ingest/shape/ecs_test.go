@@ -141,7 +141,7 @@ func dataDir() string {
 
 // ecsStreams are the collected streams of the products that have a format.
 var ecsStreams = []string{
-	"github/audit", "github/secret_scanning", "gcp/audit", "azure/activitylogs", "azure/auditlogs", "azure/signinlogs", "azure/identity_protection", "azure/provisioning",
+	"github/audit", "github/secret_scanning", "github/code_scanning", "gcp/audit", "azure/activitylogs", "azure/auditlogs", "azure/signinlogs", "azure/identity_protection", "azure/provisioning",
 	"o365/audit", "okta/system", "auth0/logs", "google_workspace/admin", "google_workspace/login", "google_workspace/token", "google_workspace/groups", "google_workspace/saml",
 	"google_workspace/user_accounts", "google_workspace/drive", "google_workspace/gcp", "google_workspace/access_transparency", "google_workspace/context_aware_access",
 	"google_workspace/rules", "google_workspace/group_enterprise", "google_workspace/device", "slack/audit", "hashicorp_vault/audit", "1password/audit_events", "1password/item_usages", "1password/signin_attempts",
@@ -305,4 +305,57 @@ func same(field string, got, want any) bool {
 		return got == n
 	}
 	return reflect.DeepEqual(got, want)
+}
+
+// TestECSBeats does the same with whole files and the documents of their lines.
+func TestECSBeats(t *testing.T) {
+	dir := dataDir()
+	if dir == "" {
+		return // only where the files are
+	}
+	all, good := 0, 0
+	for _, glob := range []string{"azure_signinlogs/*", "aws_elb/*"} {
+		files, err := filepath.Glob(filepath.Join(dir, "ecs-beats", glob))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files (%v)", glob, err)
+		}
+		for _, file := range files {
+			for line := range bytes.Lines(readStream(t, file)) {
+				var e struct {
+					Text     string           `json:"input_text"`
+					Expected []map[string]any `json:"expected"`
+				}
+				if err := json.Unmarshal(line, &e); err != nil {
+					t.Fatal(err)
+				}
+				b, rejects := sealed(t, "auto", e.Text)
+				if b == nil || b.Rows() != len(e.Expected) {
+					t.Errorf("%s: %d documents expected, %d rejects", filepath.Base(file), len(e.Expected), len(rejects))
+					continue
+				}
+				wrong := map[string]int{}
+				n, right := 0, 0
+				for i, want := range e.Expected {
+					got := map[string]any{}
+					flatten(roundTrip(t, ECS(b, i)), "", got)
+					for field, v := range want {
+						if !core(field) || v == "-" {
+							continue
+						}
+						if n++; same(field, got[field], v) {
+							right++
+						} else {
+							wrong[field]++
+						}
+					}
+				}
+				all, good = all+n, good+right
+				t.Logf("%-32s %4d of %4d core fields %s", filepath.Base(file), right, n, most(wrong))
+			}
+		}
+	}
+	t.Logf("all: %d of %d (%.1f %%)", good, all, 100*float64(good)/float64(max(all, 1)))
+	if good*100 < all*90 {
+		t.Errorf("only %d of %d core fields are as expected", good, all)
+	}
 }
