@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 )
@@ -9,14 +10,17 @@ import (
 // words maps 64-bit keys to numbers by open addressing.
 type words struct {
 	keys []uint64
-	vals []uint32 // number + 1; 0 is free
-	n    int
+	vals []uint32 // number; 0 is free
+
+	shift uint8 // 64 − the bits of an index
+	n     int
 }
 
 func (t *words) slot(k uint64) int {
-	h := k * 0x9e3779b97f4a7c15
-	h ^= h >> 32
-	return int(h) & (len(t.keys) - 1)
+	k ^= k >> 32
+	k *= 0x9e3779b97f4a7c15
+	k ^= k >> 29
+	return int(k * 0xbf58476d1ce4e5b9 >> t.shift)
 }
 
 // at returns a pointer to the value of k, 0 if it is new. It lasts until the
@@ -53,6 +57,7 @@ func (t *words) get(k uint64) uint32 {
 func (t *words) grow() {
 	old := *t
 	size := max(64, 2*len(old.keys))
+	t.shift = uint8(64 - bits.TrailingZeros(uint(size)))
 	t.keys, t.vals = make([]uint64, size), make([]uint32, size)
 	for j, v := range old.vals {
 		if v == 0 {
@@ -74,7 +79,7 @@ type ids struct {
 	size  int64    // bytes of texts
 	small []uint32 // of whole numbers 0 to len-1
 	words words
-	texts map[string]uint32
+	texts textTable
 	addrs map[[16]byte]uint32
 
 	dict  *int32 // dictionary that codes is about
@@ -82,8 +87,18 @@ type ids struct {
 
 	lastAddr [16]byte
 	lastID   uint32
-	read     bool // give no new numbers: what is unknown is 0
+	memo     []memo // of words looked up before
+	read     bool   // give no new numbers: what is unknown is 0
 }
+
+// memo remembers the number of one word: what comes again soon is found within
+// the processor's nearest memory.
+type memo struct {
+	key uint64
+	id  uint32 // 0: none
+}
+
+const memoSize = 1024
 
 func (t *ids) next() uint32 {
 	t.n++
@@ -185,25 +200,24 @@ func (t *ids) word(k uint64) uint32 {
 	if t.read {
 		return t.words.get(k)
 	}
+	if t.memo == nil {
+		t.memo = make([]memo, memoSize)
+	}
+	m := &t.memo[k*0x9e3779b97f4a7c15>>54]
+	if m.key == k && m.id != 0 {
+		return m.id
+	}
 	p := t.words.at(k)
 	if *p == 0 {
 		*p = t.next()
 	}
+	m.key, m.id = k, *p
 	return *p
 }
 
 func (t *ids) text(s string) uint32 {
-	id, ok := t.texts[s]
-	if ok || t.read {
-		return id
-	}
-	if t.texts == nil {
-		t.texts = make(map[string]uint32)
-	}
-	id = t.next()
-	own := string(append([]byte(nil), s...))
-	t.texts[own] = id
-	t.size += int64(len(s)) + 40
+	id := t.texts.at(s, !t.read)
+	t.n = max(t.n, id)
 	return id
 }
 
@@ -266,7 +280,7 @@ func (t *ids) addr(a [16]byte) uint32 {
 }
 
 func (t *ids) bytes() int64 {
-	return t.size + t.words.bytes() + int64(4*len(t.small)+4*len(t.codes)+40*len(t.addrs))
+	return t.texts.bytes() + t.words.bytes() + int64(16*len(t.memo)) + int64(4*len(t.small)+4*len(t.codes)+40*len(t.addrs))
 }
 
 // pairs numbers pairs of numbers from 1 on.

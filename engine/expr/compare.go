@@ -190,7 +190,7 @@ func (c *compare) eval(f *Frame, sel []int32, n int) Vec {
 	if a.Const {
 		n = 1
 	}
-	out.Bools = make([]bool, n)
+	out.Bools = f.bools.take(n)
 	out.Valid = bothValid(&a, &b, n)
 	switch {
 	case a.Type.whole():

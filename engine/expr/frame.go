@@ -30,11 +30,19 @@ type Frame struct {
 
 	dicts map[*onDict]dictResult
 	err   error
+
+	ints  scratch[int64]
+	codes scratch[uint32]
+	bytes scratch[byte]
+	bools scratch[bool]
+	rows  scratch[int32]
 }
 
-// Reset makes f show other rows. What was found of dictionaries is kept.
+// Reset makes f show other rows. What was found of dictionaries is kept; vectors
+// that Eval gave before are no longer to be used.
 func (f *Frame) Reset(n int) {
 	f.N, f.err = n, nil
+	f.ints.used, f.codes.used, f.bytes.used, f.bools.used, f.rows.used = 0, 0, 0, 0, 0
 }
 
 // Eval returns the values of e in the rows sel; nil is all rows. The vector may
@@ -193,7 +201,7 @@ func (c *column) eval(f *Frame, sel []int32, n int) Vec {
 	if sel == nil {
 		return *v
 	}
-	return v.Gather(sel)
+	return f.gather(v, sel)
 }
 
 func (c *column) filter(f *Frame, sel []int32, n int, out []int32) []int32 {
@@ -333,7 +341,8 @@ func (d *onDict) eval(f *Frame, sel []int32, n int) Vec {
 	}
 	codes := v.Codes
 	if sel != nil {
-		codes = take(v.Codes, sel)
+		codes = f.codes.take(n)
+		fill(codes, v.Codes, sel)
 	} else {
 		codes = codes[:n]
 	}
@@ -342,17 +351,17 @@ func (d *onDict) eval(f *Frame, sel []int32, n int) Vec {
 			d.recode(&r)
 			f.dicts[d] = r
 		}
-		out := Vec{Type: TypeText, Text: r.text, Codes: make([]uint32, n)}
+		out := Vec{Type: TypeText, Text: r.text, Codes: f.codes.take(n)}
 		for k, c := range codes {
 			out.Codes[k] = r.recode[c]
 		}
 		return out
 	}
-	rows := make([]int32, n)
+	rows := f.rows.take(n)
 	for k, c := range codes {
 		rows[k] = int32(c)
 	}
-	return r.vec.Gather(rows)
+	return f.gather(&r.vec, rows)
 }
 
 // recode makes a dictionary of the texts that came of one.

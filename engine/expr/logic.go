@@ -163,7 +163,7 @@ func (j *junction) filter(f *Frame, sel []int32, n int, out []int32) []int32 {
 			if k == len(j.list)-1 {
 				return filter(e, f, sel, n, out)
 			}
-			sel = filter(e, f, sel, n, make([]int32, 0, n))
+			sel = filter(e, f, sel, n, f.rows.take(n)[:0])
 			if n = len(sel); n == 0 {
 				return out
 			}
@@ -175,7 +175,7 @@ func (j *junction) filter(f *Frame, sel []int32, n int, out []int32) []int32 {
 		rest = appendAll(nil, n, make([]int32, 0, n))
 	}
 	for _, e := range j.list {
-		hits := filter(e, f, rest, len(rest), make([]int32, 0, len(rest)))
+		hits := filter(e, f, rest, len(rest), f.rows.take(len(rest))[:0])
 		out = append(out, hits...)
 		rest = without(rest, hits)
 	}

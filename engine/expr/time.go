@@ -42,7 +42,7 @@ func (b *bin) eval(f *Frame, sel []int32, n int) Vec {
 	if v.Const {
 		n = 1
 	}
-	out := Vec{Type: TypeTime, Const: v.Const, Ints: make([]int64, n), Valid: v.validity(n)}
+	out := Vec{Type: TypeTime, Const: v.Const, Ints: f.ints.take(n), Valid: v.validity(n)}
 	low, high, value := int64(1), int64(0), int64(0) // a bin, found last: times come in runs
 	for i, t := range v.Ints[:n] {
 		if t < low || t > high {

@@ -14,6 +14,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
@@ -42,7 +43,10 @@ func (s *Store) Segments(ctx context.Context, r storage.Range) iter.Seq2[storage
 // Add adds a batch as an appended segment, or, if it is sorted by token and
 // time, as a merged one.
 func (s *Store) Add(b *tokenwatch.Batch, merged bool) {
-	s.Parts = append(s.Parts, &Segment{offset: tokenwatch.Offset(len(s.Parts) + 1), b: b, merged: merged})
+	s.Parts = append(s.Parts, &Segment{
+		offset: tokenwatch.Offset(len(s.Parts) + 1), b: b, merged: merged,
+		bounds: make(map[tokenwatch.Col]storage.Bounds), counts: make(map[tokenwatch.Col][]storage.ValueCount),
+	})
 }
 
 // Segment is one batch. Merged ones carry counts and know where tokens lie.
@@ -50,6 +54,10 @@ type Segment struct {
 	offset tokenwatch.Offset
 	b      *tokenwatch.Batch
 	merged bool
+
+	mu     sync.Mutex
+	bounds map[tokenwatch.Col]storage.Bounds // those asked for so far
+	counts map[tokenwatch.Col][]storage.ValueCount
 }
 
 // First returns its place.
@@ -63,11 +71,22 @@ func (s *Segment) Batch() *tokenwatch.Batch { return s.b }
 
 // Bounds looks at all rows of a column of numbers, times or flags.
 func (s *Segment) Bounds(col tokenwatch.Col) (storage.Bounds, bool) {
-	var out storage.Bounds
 	switch col.Kind() {
 	case tokenwatch.KindMap, tokenwatch.KindText, tokenwatch.KindString, tokenwatch.KindAddr:
-		return out, false
+		return storage.Bounds{}, false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out, ok := s.bounds[col]
+	if !ok {
+		out = s.look(col)
+		s.bounds[col] = out
+	}
+	return out, true
+}
+
+func (s *Segment) look(col tokenwatch.Col) storage.Bounds {
+	var out storage.Bounds
 	first := true
 	for i := range s.b.Rows() {
 		v := int64(0)
@@ -91,7 +110,7 @@ func (s *Segment) Bounds(col tokenwatch.Col) (storage.Bounds, bool) {
 		}
 		first = false
 	}
-	return out, true
+	return out
 }
 
 // Counts counts the values of the columns that a store would count.
@@ -99,6 +118,15 @@ func (s *Segment) Counts(col tokenwatch.Col) ([]storage.ValueCount, bool) {
 	if !s.merged || col != tokenwatch.ColStatus && col != tokenwatch.ColToken && col != tokenwatch.ColMethod && col != tokenwatch.ColHost {
 		return nil, false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts[col] == nil {
+		s.counts[col] = s.count(col)
+	}
+	return s.counts[col], true
+}
+
+func (s *Segment) count(col tokenwatch.Col) []storage.ValueCount {
 	at := make(map[storage.ValueCount]int)
 	for i := range s.b.Rows() {
 		if s.b.Bool(tokenwatch.ColDuplicate, i) {
@@ -112,7 +140,7 @@ func (s *Segment) Counts(col tokenwatch.Col) ([]storage.ValueCount, bool) {
 		}
 		at[k]++
 	}
-	var out []storage.ValueCount
+	out := []storage.ValueCount{}
 	for k, n := range at {
 		k.Rows = n
 		out = append(out, k)
@@ -123,7 +151,7 @@ func (s *Segment) Counts(col tokenwatch.Col) ([]storage.ValueCount, bool) {
 		}
 		return cmp.Or(cmp.Compare(a.Int, b.Int), strings.Compare(a.Text, b.Text))
 	})
-	return out, true
+	return out
 }
 
 // Select returns the columns, of all rows.
