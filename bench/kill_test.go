@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,12 +29,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() && *kills == 5 {
 		*kills = 2
 	}
-	dir := t.TempDir()
-	binary := filepath.Join(dir, "tokenwatch")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/tokenwatch")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	dir, binary := t.TempDir(), program(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))

@@ -25,6 +25,7 @@ type Server struct {
 	Key  string // of role admin
 	cmd  *exec.Cmd
 	done chan error
+	log  *bytes.Buffer // what it wrote on standard error
 }
 
 // Start runs `tokenwatch serve` on dir and returns once it is ready.
@@ -41,7 +42,7 @@ func Start(ctx context.Context, binary, dir string) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	s := &Server{cmd: cmd, done: make(chan error, 1)}
+	s := &Server{cmd: cmd, done: make(chan error, 1), log: &stderr}
 	ready := make(chan error, 1)
 	go func() {
 		lines := bufio.NewReader(stdout)
@@ -93,6 +94,9 @@ func (s *Server) Stop() error {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	return s.wait()
 }
+
+// Stderr is what a server that has ended wrote on standard error.
+func (s *Server) Stderr() []byte { return s.log.Bytes() }
 
 func (s *Server) wait() error {
 	err := <-s.done
