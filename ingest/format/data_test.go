@@ -75,7 +75,7 @@ func TestCrowdsec(t *testing.T) {
 	}
 	defer index.Close()
 	byType := map[string]*share{}
-	var all, web, found share
+	var all, web, found, behind share
 	lines := bufio.NewScanner(index)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -146,6 +146,11 @@ func TestCrowdsec(t *testing.T) {
 				names[name]++
 			}
 		}
+		if isWeb {
+			for _, e := range envelopes {
+				behind.add(foundBehind(t, e.wrap, recs))
+			}
+		}
 		if testing.Verbose() {
 			t.Logf("%-40s %-20s %-12s %v", c.Test, c.Type, f.Name, names)
 		}
@@ -158,8 +163,42 @@ func TestCrowdsec(t *testing.T) {
 	for _, name := range types {
 		t.Logf("%-22s %5d of %5d", name, byType[name].good, byType[name].all)
 	}
+	t.Logf("behind %d envelopes: %d of %d files read as bare (%.2f %%)", len(envelopes), behind.good, behind.all, behind.percent())
 	t.Logf("web and cloud: %d of %d lines parse (%.2f %%); %d of %d files get a format (%.1f %%); all types: %.2f %%",
 		web.good, web.all, web.percent(), found.good, found.all, found.percent(), all.percent())
+}
+
+// foundBehind tells whether nine of ten records that parse bare are read by the
+// same formats in an envelope.
+func foundBehind(t *testing.T, wrap func(string) string, recs [][]byte) bool {
+	t.Helper()
+	var wrapped [][]byte
+	for _, rec := range recs {
+		wrapped = append(wrapped, []byte(wrap(strings.ToValidUTF8(string(rec), "?"))))
+	}
+	f, err := Detect(wrapped)
+	if err != nil {
+		return false
+	}
+	p, err := f.New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := NewMixed(Config{})
+	var s share
+	var inside, outside tokenwatch.Row
+	for i, rec := range recs {
+		outside.Reset()
+		if bare.Parse(rec, &outside) != nil {
+			continue
+		}
+		inside.Reset()
+		ok := p.Parse(wrapped[i], &inside) == nil
+		name := string(outside.Text(tokenwatch.ColFormat))
+		got := string(inside.Text(tokenwatch.ColFormat))
+		s.add(ok && (strings.HasSuffix(got, "+"+name) || got == "" && f.Name == name))
+	}
+	return 10*s.good >= 9*s.all
 }
 
 // products are the streams of the ecs pipelines whose formats are here, and what

@@ -13,7 +13,7 @@ import (
 var kubernetes = product{
 	name: "kubernetes",
 	marks: []string{
-		`audit.k8s.io/|"objectRef"|"requestReceivedTimestamp"|kube-audit|io.k8s.|"kind":"Event"|"kind": "Event"`,
+		`:"audit.k8s.io/|: "audit.k8s.io/|"objectRef"|"requestReceivedTimestamp"|:"kube-audit|: "kube-audit|:"io.k8s.|: "io.k8s.|"kind":"Event"|"kind": "Event"`,
 		`"verb"|"user"|"stage"|"auditID"|"log"|"methodName"|"sourceIPs"`,
 	},
 	under: []string{"message.", "log.", "data."},

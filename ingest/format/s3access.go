@@ -44,7 +44,7 @@ var s3Table = spacedTable{
 func sniffS3Access(record []byte) int {
 	head := record[:min(len(record), 700)]
 	i := bytes.Index(head, []byte(" ["))
-	if i < 65 || len(head) < i+80 {
+	if i < 65 || len(head) < i+80 || bytes.IndexByte(head, ' ') != 64 || !isHex(head[:64]) {
 		return 0 // the owner has 64 digits
 	}
 	for _, op := range []string{" REST.", " SOAP.", " WEBSITE.", " BATCH.", " S3."} {
