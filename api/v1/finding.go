@@ -120,14 +120,19 @@ func ToFinding(m *pb.Finding) (tokenwatch.Finding, error) {
 		})
 	}
 	for _, e := range m.GetEvidence() {
-		f.Evidence = append(f.Evidence, tokenwatch.Event{
-			Time: moment(e.GetTime()), Source: e.GetSource(), RequestID: e.GetRequestId(),
-			Token: tokenwatch.TokenID(e.GetToken()), Actor: e.GetActor(), SrcIP: e.GetSrcIp(),
-			Action: e.GetAction(), Resource: e.GetResource(),
-			Status: int(e.GetStatus()), Outcome: e.GetOutcome(), Error: e.GetError(),
-		})
+		f.Evidence = append(f.Evidence, ToEvent(e))
 	}
 	return f, f.EntityKind.UnmarshalText([]byte(m.GetEntityKind()))
+}
+
+// ToEvent reads an event, for clients.
+func ToEvent(e *pb.Event) tokenwatch.Event {
+	return tokenwatch.Event{
+		Time: moment(e.GetTime()), Source: e.GetSource(), RequestID: e.GetRequestId(),
+		Token: tokenwatch.TokenID(e.GetToken()), Actor: e.GetActor(), SrcIP: e.GetSrcIp(),
+		Action: e.GetAction(), Resource: e.GetResource(),
+		Status: int(e.GetStatus()), Outcome: e.GetOutcome(), Error: e.GetError(),
+	}
 }
 
 func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

@@ -24,11 +24,15 @@ type cli struct {
 	Parse  parseCmd  `cmd:"" help:"Print log records as they would be stored."`
 
 	Query    queryCmd    `cmd:"" help:"Ask in SQL."`
+	Tokens   tokensCmd   `cmd:"" help:"List tokens."`
+	Token    tokenCmd    `cmd:"" help:"Show one token: what it did, beside what it usually does, its risk and its life."`
 	Findings findingsCmd `cmd:"" help:"List findings."`
 	Finding  findingCmd  `cmd:"" help:"Show one finding with its reasons and evidence."`
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`
 
-	Notify notifyCmd `cmd:"" help:"Show whom findings are told to, and what was."`
+	Triage       triageCmd       `cmd:"" help:"Change status, verdict or note of a finding."`
+	Suppressions suppressionsCmd `cmd:"" help:"List, preview, make and end suppressions."`
+	Notify       notifyCmd       `cmd:"" help:"Show whom findings are told to, and what was."`
 
 	Keys   keysCmd   `cmd:"" help:"Create, list and revoke API keys."`
 	Export exportCmd `cmd:"" help:"Write the history to a directory for an auditor."`

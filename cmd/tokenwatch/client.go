@@ -52,13 +52,25 @@ func newClient(server, key string) (*client, error) {
 
 // call sends a request and reads its answer into out.
 func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out proto.Message) error {
+	if in == nil {
+		return c.send(ctx, method, path, query, nil, out)
+	}
+	b, err := protojson.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encode request: %w", err)
+	}
+	return c.send(ctx, method, path, query, json.RawMessage(b), out)
+}
+
+// send is call with a body of which the fields that are there count.
+func (c *client) send(ctx context.Context, method, path string, query url.Values, in any, out proto.Message) error {
 	target := c.url + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
 	var body io.Reader
 	if in != nil {
-		b, err := protojson.Marshal(in)
+		b, err := json.Marshal(in)
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
@@ -98,6 +110,8 @@ func refusal(code int, b []byte) error {
 	switch code {
 	case http.StatusNotFound:
 		return storage.ErrNotFound
+	case http.StatusBadRequest:
+		return usage("%s", status.Message)
 	case http.StatusUnauthorized:
 		return errors.New("the server does not know the API key: set TOKENWATCH_KEY")
 	default:
@@ -137,10 +151,10 @@ func pageQuery(token string) url.Values {
 	return q
 }
 
-func (c *client) findings(ctx context.Context) iter.Seq2[tokenwatch.Finding, error] {
+func (c *client) findings(ctx context.Context, filter, order string) iter.Seq2[tokenwatch.Finding, error] {
 	return pages(func(token string) ([]tokenwatch.Finding, string, error) {
 		var m pb.ListFindingsResponse
-		if err := c.call(ctx, http.MethodGet, "/v1/findings", pageQuery(token), nil, &m); err != nil {
+		if err := c.call(ctx, http.MethodGet, "/v1/findings", filterQuery(token, filter, order), nil, &m); err != nil {
 			return nil, "", err
 		}
 		var list []tokenwatch.Finding

@@ -15,10 +15,6 @@ import (
 
 // desk is where questions go: a server, or a stopped store.
 type desk interface {
-	// findings yields the last revision of every finding, the one updated last first.
-	findings(ctx context.Context) iter.Seq2[tokenwatch.Finding, error]
-	// finding returns one finding, or storage.ErrNotFound.
-	finding(ctx context.Context, id string) (tokenwatch.Finding, error)
 	// rejects yields the records that could not be stored, in any order.
 	rejects(ctx context.Context) iter.Seq2[storage.Rejected, error]
 	// createKey makes an API key; its text is shown this once.
@@ -52,7 +48,7 @@ func (f *askFlags) open(c *console, tenant string) (desk, error) {
 	case server != "" && f.Data != "":
 		return nil, usage("--data and --server exclude each other")
 	case f.Data != "":
-		store, err := openStopped(f.Data)
+		store, err := openStopped(c, f.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -77,14 +73,6 @@ type storeDesk struct {
 	c      *console
 	store  *local.Store
 	tenant string
-}
-
-func (d *storeDesk) findings(ctx context.Context) iter.Seq2[tokenwatch.Finding, error] {
-	return d.store.Findings(ctx, d.tenant)
-}
-
-func (d *storeDesk) finding(ctx context.Context, id string) (tokenwatch.Finding, error) {
-	return d.store.Finding(ctx, d.tenant, id)
 }
 
 func (d *storeDesk) rejects(ctx context.Context) iter.Seq2[storage.Rejected, error] {

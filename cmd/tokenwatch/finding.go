@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/storage"
 )
 
 // findingCmd shows one finding.
@@ -25,7 +28,7 @@ func (findingCmd) Help() string {
 
 // Run prints the finding as a page.
 func (cmd *findingCmd) Run(ctx context.Context, c *console) error {
-	return cmd.ask(c, cmd.Tenant, func(d desk) error {
+	return cmd.rest(ctx, c, cmd.Tenant, func(d *client) error {
 		f, err := d.finding(ctx, cmd.ID)
 		if err != nil {
 			return err
@@ -33,12 +36,23 @@ func (cmd *findingCmd) Run(ctx context.Context, c *console) error {
 		if c.json {
 			return c.print(&f)
 		}
-		return printFinding(c, &f)
+		use := ""
+		if f.Token != "" {
+			// The day before is there to compare with.
+			line, err := d.timeline(ctx, string(f.Token), f.Window.Start.Add(-24*time.Hour), f.Window.End, 1)
+			if err != nil && !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			var b strings.Builder
+			printUsage(&b, line)
+			use = b.String()
+		}
+		return printFinding(c, &f, use)
 	})
 }
 
 // printFinding prints a finding for a person to read from top to bottom.
-func printFinding(c *console, f *tokenwatch.Finding) error {
+func printFinding(c *console, f *tokenwatch.Finding, use string) error {
 	var b strings.Builder
 	severity := fmt.Sprintf("%s %d", f.Severity, f.Score)
 	if c.colour {
@@ -52,6 +66,7 @@ func printFinding(c *console, f *tokenwatch.Finding) error {
 	}
 	field("finding", f.ID)
 	field("state", state(f))
+	field("handling", handling(f))
 	field("time", f.Time.UTC().Format("2006-01-02 15:04:05Z"))
 	field("window", f.Window.Start.UTC().Format("2006-01-02 15:04")+" to "+f.Window.End.UTC().Format("2006-01-02 15:04Z"))
 	field("token", string(f.Token))
@@ -70,6 +85,7 @@ func printFinding(c *console, f *tokenwatch.Finding) error {
 	for i := range f.Reasons {
 		printReason(&b, &f.Reasons[i])
 	}
+	b.WriteString(use)
 	if len(f.Evidence) > 0 {
 		b.WriteString("\nEvidence\n")
 	}
@@ -91,6 +107,24 @@ func state(f *tokenwatch.Finding) string {
 	}
 	if f.Learning {
 		s += "; judged before there was a settled baseline"
+	}
+	return s
+}
+
+// handling is what people did about a finding.
+func handling(f *tokenwatch.Finding) string {
+	s := f.Status
+	if f.Verdict != "" {
+		s += ", " + f.Verdict
+	}
+	if f.Note != "" {
+		s += ": " + f.Note
+	}
+	if f.JudgedBy != "" {
+		s += " (by " + f.JudgedBy + ", " + when(f.Judged) + ")"
+	}
+	if f.SuppressedBy != "" {
+		s += "; suppressed by " + f.SuppressedBy
 	}
 	return s
 }

@@ -18,6 +18,8 @@ type findingsCmd struct {
 	MinScore int    `help:"Only those that score as high." placeholder:"N"`
 	Entity   string `help:"Only those about this token, actor or address, by id or alias." placeholder:"NAME"`
 	All      bool   `help:"Withdrawn ones too."`
+	Filter   string `help:"Only those that this filter lets through, as the API takes it." placeholder:"FILTER"`
+	Order    string `help:"In the order of these fields, for example 'score desc, time'; default the one updated last first." placeholder:"FIELDS"`
 }
 
 // Help has an example.
@@ -25,15 +27,15 @@ func (findingsCmd) Help() string {
 	return "Example:\n\n    tokenwatch findings --since 24h --min-score 80"
 }
 
-// Run prints the findings, the one updated last first.
+// Run prints the findings.
 func (cmd *findingsCmd) Run(ctx context.Context, c *console) error {
 	since, err := parseSince(cmd.Since, c.now())
 	if err != nil {
 		return err
 	}
-	return cmd.ask(c, cmd.Tenant, func(d desk) error {
+	return cmd.rest(ctx, c, cmd.Tenant, func(d *client) error {
 		t := newFindingsTable()
-		for f, err := range d.findings(ctx) {
+		for f, err := range d.findings(ctx, cmd.Filter, cmd.Order) {
 			if err != nil {
 				return err
 			}
@@ -99,6 +101,12 @@ func (t *findingsTable) finding(f *tokenwatch.Finding) {
 	summary := f.Summary
 	if f.Withdrawn {
 		summary = "(withdrawn) " + summary
+	}
+	if f.SuppressedBy != "" {
+		summary = "(suppressed) " + summary
+	}
+	if f.Status != "" && f.Status != tokenwatch.StatusNew {
+		summary = "(" + f.Status + ") " + summary
 	}
 	t.add(string(f.Severity), strconv.Itoa(f.Score), f.Time.UTC().Format("2006-01-02 15:04:05Z"), f.ID, named(f), summary)
 }

@@ -82,7 +82,7 @@ func emptyStore(cfg config) (bool, error) {
 
 // openStopped opens a store that exists, to read it or to change its keys; its
 // secrets stay where they are.
-func openStopped(data string) (*local.Store, error) {
+func openStopped(c *console, data string) (*local.Store, error) {
 	made, err := local.Exists(nil, data)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,9 @@ func openStopped(data string) (*local.Store, error) {
 	}
 	cfg := defaultConfig()
 	cfg.Data = data
-	store, err := local.Open(cfg.store())
+	conf := cfg.store()
+	conf.Clock = c.now
+	store, err := local.Open(conf)
 	return store, inUse(err)
 }
 
