@@ -45,6 +45,7 @@ var FindingFields = filter.Fields[tokenwatch.Finding]{
 	"suppressed_by": filter.Text(func(f *tokenwatch.Finding) string { return f.SuppressedBy }),
 	"detectors":     filter.List(func(f *tokenwatch.Finding) []string { return f.Detectors }),
 	"request_ids":   filter.List(func(f *tokenwatch.Finding) []string { return f.RequestIDs }),
+	"controls":      filter.List(func(f *tokenwatch.Finding) []string { return f.Controls }),
 	"attack":        filter.List(func(f *tokenwatch.Finding) []string { return f.Attack }),
 }
 

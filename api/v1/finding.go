@@ -45,6 +45,7 @@ func FromFinding(f *tokenwatch.Finding) *pb.Finding {
 		JudgedBy:     f.JudgedBy,
 		Judged:       stamp(f.Judged),
 		SuppressedBy: f.SuppressedBy,
+		Controls:     texts(f.Controls),
 		Window:       &pb.Window{Start: stamp(f.Window.Start), End: stamp(f.Window.End)},
 	}
 	for _, a := range f.Aliases {
@@ -108,6 +109,7 @@ func ToFinding(m *pb.Finding) (tokenwatch.Finding, error) {
 		JudgedBy:     m.GetJudgedBy(),
 		Judged:       moment(m.GetJudged()),
 		SuppressedBy: m.GetSuppressedBy(),
+		Controls:     m.GetControls(),
 	}
 	for _, a := range m.GetTokenAliases() {
 		f.Aliases = append(f.Aliases, tokenwatch.Alias{Kind: tokenwatch.NameKind(a.GetKind()), Value: a.GetValue()})

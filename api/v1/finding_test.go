@@ -34,7 +34,7 @@ var full = tokenwatch.Finding{
 	}},
 	RequestIDs: []string{"r"}, SrcIP: "192.0.2.1", Status: "new", Attack: []string{"T1"},
 	Continues: "fnd_w", MergedInto: "fnd_y",
-	Verdict: "benign", Note: "a note", JudgedBy: "key", Judged: time.Unix(6, 0).UTC(), SuppressedBy: "sup_1",
+	Verdict: "benign", Note: "a note", JudgedBy: "key", Judged: time.Unix(6, 0).UTC(), SuppressedBy: "sup_1", Controls: []string{"CC6.1"},
 	Raised: time.Unix(4, 0).UTC(), Update: math.MaxUint64, HistoryIndex: 1 << 60,
 }
 

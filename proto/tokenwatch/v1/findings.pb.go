@@ -42,7 +42,7 @@ type ListFindingsRequest struct {
 	// summary, status, verdict, note, judged_by, suppressed_by, src_ip, continues;
 	// ordered: severity, score, revision, update, time, raised, judged; booleans:
 	// settled, withdrawn, learning, suppressed; lists: detectors, request_ids,
-	// attack.
+	// attack, controls.
 	Filter string `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`
 	// AIP-132: at most three fields between commas, desc behind one for the
 	// greatest first: `score desc, time`. Not by token and not by lists. Default:
@@ -615,7 +615,9 @@ type Finding struct {
 	JudgedBy string                 `protobuf:"bytes,33,opt,name=judged_by,json=judgedBy,proto3" json:"judged_by,omitempty"`
 	Judged   *timestamppb.Timestamp `protobuf:"bytes,34,opt,name=judged,proto3" json:"judged,omitempty"`
 	// Id of the suppression that covers the finding at present.
-	SuppressedBy  string `protobuf:"bytes,35,opt,name=suppressed_by,json=suppressedBy,proto3" json:"suppressed_by,omitempty"`
+	SuppressedBy string `protobuf:"bytes,35,opt,name=suppressed_by,json=suppressedBy,proto3" json:"suppressed_by,omitempty"`
+	// Of a policy: ids of the controls that it is about.
+	Controls      []string `protobuf:"bytes,36,rep,name=controls,proto3" json:"controls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -893,6 +895,13 @@ func (x *Finding) GetSuppressedBy() string {
 		return x.SuppressedBy
 	}
 	return ""
+}
+
+func (x *Finding) GetControls() []string {
+	if x != nil {
+		return x.Controls
+	}
+	return nil
 }
 
 // Alias is another name under which logs know a token; never a secret.
@@ -1267,7 +1276,7 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"a\n" +
 	"\x15WatchFindingsResponse\x120\n" +
 	"\afinding\x18\x01 \x01(\v2\x16.tokenwatch.v1.FindingR\afinding\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xd3\b\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xef\b\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x18\n" +
@@ -1307,7 +1316,8 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x04note\x18  \x01(\tR\x04note\x12\x1b\n" +
 	"\tjudged_by\x18! \x01(\tR\bjudgedBy\x122\n" +
 	"\x06judged\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x06judged\x12#\n" +
-	"\rsuppressed_by\x18# \x01(\tR\fsuppressedBy\"1\n" +
+	"\rsuppressed_by\x18# \x01(\tR\fsuppressedBy\x12\x1a\n" +
+	"\bcontrols\x18$ \x03(\tR\bcontrols\"1\n" +
 	"\x05Alias\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"h\n" +
