@@ -28,7 +28,7 @@ func (s *Server) Local(ctx context.Context, who tokenwatch.Principal) (transport
 	if err != nil {
 		return nil, nil, err
 	}
-	inner, outer := bufconn.Listen(1<<20), bufconn.Listen(1<<20)
+	inner, outer := bufconn.Listen(1<<20), newPipes()
 	grpcServer := s.grpcServer()
 	conn, err := s.gateway(inner)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Server) Local(ctx context.Context, who tokenwatch.Principal) (transport
 		}
 		failed <- err
 	})
-	transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return outer.DialContext(ctx) }}
+	transport = &http.Transport{DialContext: outer.dial}
 	return transport, sync.OnceValue(func() error {
 		transport.CloseIdleConnections()
 		close(s.draining)
@@ -61,6 +61,52 @@ func (s *Server) Local(ctx context.Context, who tokenwatch.Principal) (transport
 		return errors.Join(<-failed, <-failed)
 	}), nil
 }
+
+// pipes is a listener within the process. net/http needs deadlines that can be
+// taken back, which bufconn's cannot.
+type pipes struct {
+	dialled chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func newPipes() *pipes { return &pipes{dialled: make(chan net.Conn), closed: make(chan struct{})} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.dialled <- theirs:
+		return ours, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept waits for somebody to dial.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.dialled:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept.
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+// Addr is nobody's.
+func (p *pipes) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
 
 // gateway connects REST with the gRPC server of the same process.
 func (s *Server) gateway(inner *bufconn.Listener) (*grpc.ClientConn, error) {

@@ -51,7 +51,7 @@ func restOf(ctx context.Context, c *console, store *local.Store, tenant string) 
 		return nil, nil, err
 	}
 	conf := api.Config{
-		Store: store, Segments: store, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
+		Store: store, Segments: store, Tokens: &storedTokens{store: store}, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
 		Operator: tenant, Holds: newWall(keys).holds,
 	}
 	conf.Version, conf.Commit = build()

@@ -201,12 +201,9 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
-		Segments: w.site.store, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
+		Segments: w.site.store, Tokens: w.engine, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
-	}
-	if inventory, ok := any(w.engine).(storage.Tokens); ok {
-		conf.Tokens = inventory
 	}
 	conf.Queries = &v1.Queries{Engine: newQueries(w.site.store, conf.Tokens, asks.wall.names, c.now)}
 	conf.Version, conf.Commit = build()

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine"
+	"github.com/tokenwatch/tokenwatch/storage"
+	"github.com/tokenwatch/tokenwatch/storage/local"
+)
+
+// storedTokens is the inventory of a stopped store, made when it is first asked
+// for: an engine reads on from its last snapshot to where it had got, and keeps
+// what it finds to itself.
+type storedTokens struct {
+	store *local.Store
+	mu    sync.Mutex
+	ready *engine.Engine
+}
+
+func (s *storedTokens) engine(ctx context.Context) (*engine.Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready != nil {
+		return s.ready, nil
+	}
+	cursor, err := s.store.Cursor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e := engine.New(engine.Config{}, s.store, s.store)
+	if err := e.RunTo(ctx, cursor); err != nil {
+		return nil, fmt.Errorf("read the inventory: %w", err)
+	}
+	s.ready = e
+	return e, nil
+}
+
+// Token returns one token; see storage.Tokens.
+func (s *storedTokens) Token(ctx context.Context, tenant, name string) (tokenwatch.TokenRecord, error) {
+	e, err := s.engine(ctx)
+	if err != nil {
+		return tokenwatch.TokenRecord{}, err
+	}
+	return e.Token(ctx, tenant, name)
+}
+
+// Tokens yields the tokens of a tenant; see storage.Tokens.
+func (s *storedTokens) Tokens(ctx context.Context, tenant string, after tokenwatch.TokenID) iter.Seq2[tokenwatch.TokenRecord, error] {
+	e, err := s.engine(ctx)
+	if err != nil {
+		return func(yield func(tokenwatch.TokenRecord, error) bool) { yield(tokenwatch.TokenRecord{}, err) }
+	}
+	return e.Tokens(ctx, tenant, after)
+}
+
+var _ storage.Tokens = (*storedTokens)(nil)
