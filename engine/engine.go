@@ -365,13 +365,26 @@ func (l *batches) current(entry tokenwatch.Entry) {
 	l.now = entry
 }
 
-// Batch returns the batch of the entry at an offset.
-func (l *batches) Batch(offset tokenwatch.Offset) (*tokenwatch.Batch, error) {
+// Row returns a batch that holds the row a reference points at, and its place.
+func (l *batches) Row(ref tokenwatch.EventRef) (*tokenwatch.Batch, int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.now.Offset == offset {
-		return l.now.Batch, nil
+	if l.now.Offset == ref.Offset {
+		return l.now.Batch, int(ref.Row), nil
 	}
+	if rows, ok := l.events.(storage.Rows); ok {
+		b, row, err := rows.Row(context.Background(), ref)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read evidence at log offset %d: %w", ref.Offset, err)
+		}
+		return b, row, nil
+	}
+	b, err := l.batch(ref.Offset)
+	return b, int(ref.Row), err
+}
+
+// batch returns the batch of the entry at an offset.
+func (l *batches) batch(offset tokenwatch.Offset) (*tokenwatch.Batch, error) {
 	for i := range l.recent {
 		if l.recent[i].Offset == offset {
 			return l.recent[i].Batch, nil

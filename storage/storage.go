@@ -76,6 +76,14 @@ type Events interface {
 	Last() tokenwatch.Offset
 }
 
+// Rows reads single rows of the log, as evidence needs them: those of one token,
+// or of one time, are read together.
+type Rows interface {
+	// Row returns the row that a reference points at, as a batch that holds it and
+	// its place there. The batch has no namings that could be relied on.
+	Row(ctx context.Context, ref tokenwatch.EventRef) (b *tokenwatch.Batch, row int, err error)
+}
+
 // Range picks part of the log. Zero fields do not restrict.
 type Range struct {
 	Tenant      string
@@ -229,6 +237,7 @@ type Rejected struct {
 // Store is all roles in one, as the embedded store plays them.
 type Store interface {
 	Events
+	Rows
 	Segments
 	State
 	Findings

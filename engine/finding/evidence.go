@@ -9,9 +9,10 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/feature"
 )
 
-// Log gives back the batch of an entry, for the events that evidence refers to.
+// Log gives back the events that evidence refers to: each as a batch and the row
+// in it.
 type Log interface {
-	Batch(tokenwatch.Offset) (*tokenwatch.Batch, error)
+	Row(tokenwatch.EventRef) (*tokenwatch.Batch, int, error)
 }
 
 // Explainer puts a signal of some detector in words.
@@ -73,14 +74,14 @@ func valuesOf(s tokenwatch.Signal, log Log) ([]string, error) {
 	var values []value
 	seen := map[string]bool{}
 	for _, ref := range append(s.Evidence[:min(len(s.Evidence), maxLooked):min(len(s.Evidence), maxLooked)], s.Beside...) {
-		b, err := log.Batch(ref.Offset)
+		b, row, err := log.Row(ref)
 		if err != nil {
 			return nil, err
 		}
-		if text := axis.Of(b, int(ref.Row)); !seen[text] {
+		if text := axis.Of(b, row); !seen[text] {
 			text = strings.Clone(text)
 			seen[text] = true
-			values = append(values, value{text, feature.Telling(b, int(ref.Row))})
+			values = append(values, value{text, feature.Telling(b, row)})
 		}
 	}
 	if axis != feature.Network { // what was done there does not make a network more telling
@@ -98,11 +99,10 @@ func EventOf(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) { retur
 
 // event reads the event a reference points at.
 func event(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) {
-	b, err := log.Batch(ref.Offset)
+	b, i, err := log.Row(ref)
 	if err != nil {
 		return tokenwatch.Event{}, err
 	}
-	i := int(ref.Row)
 	e := tokenwatch.Event{
 		Time:      time.Unix(0, b.Int(tokenwatch.ColTime, i)).UTC(),
 		Source:    clone(b, tokenwatch.ColSource, i),

@@ -551,6 +551,25 @@ func (m *Merged) order() ([]uint32, error) {
 	return out, nil
 }
 
+// Logged returns the rows of the segment in the order of the log.
+func (m *Merged) Logged() ([]uint32, error) {
+	order, err := m.order()
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]uint32, len(order))
+	for row, at := range order {
+		rows[at] = uint32(row)
+	}
+	return rows, nil
+}
+
+// Page returns which rows are decoded together with one.
+func (m *Merged) Page(row int) (lo, hi int) {
+	lo = row - row%m.head.page
+	return lo, min(lo+m.head.page, m.head.rows)
+}
+
 // extras calls f with what each part has besides rows.
 func (m *Merged) extras(f func(part int, extras [numExtras][]byte) error) error {
 	return m.chunk(m.head.extras, "extras", func(r *reader) error {

@@ -57,6 +57,7 @@ type Store struct {
 	merges  merges
 	opened  openSegments
 	apart   unmerged
+	rows    rowCache
 	queue   queue
 	writer  writer // of the leader of a group commit
 	full    atomic.Bool

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -27,7 +28,9 @@ func CheckSegments(t testing.TB, s storage.Store) {
 			t.Fatal(err)
 		}
 		if e.Batch != nil {
-			want = append(want, rowTexts(e.Batch)...)
+			texts := rowTexts(e.Batch)
+			want = append(want, texts...)
+			checkRows(t, s, e.Offset, texts)
 		}
 	}
 	last := tokenwatch.Offset(0)
@@ -53,17 +56,38 @@ func CheckSegments(t testing.TB, s storage.Store) {
 	}
 }
 
+// checkRows asks for each row of an entry alone.
+func checkRows(t testing.TB, s storage.Store, at tokenwatch.Offset, texts []string) {
+	t.Helper()
+	for i, want := range texts {
+		b, row, err := s.Row(t.Context(), tokenwatch.EventRef{Offset: at, Row: uint32(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rowText(b, row); got != want {
+			t.Fatalf("row %d of entry %d is\n%s, alone it is\n%s", i, at, want, got)
+		}
+	}
+	if _, _, err := s.Row(t.Context(), tokenwatch.EventRef{Offset: at, Row: uint32(len(texts))}); !errors.Is(err, storage.ErrNotFound) {
+		t.Fatalf("a row beyond entry %d: %v", at, err)
+	}
+}
+
 // rowTexts shows each row of a batch.
 func rowTexts(b *tokenwatch.Batch) []string {
 	out := make([]string, b.Rows())
 	for i := range out {
-		var text strings.Builder
-		for c := range tokenwatch.NumColumns {
-			writeCell(&text, b, tokenwatch.Col(c), i)
-		}
-		out[i] = text.String()
+		out[i] = rowText(b, i)
 	}
 	return out
+}
+
+func rowText(b *tokenwatch.Batch, i int) string {
+	var text strings.Builder
+	for c := range tokenwatch.NumColumns {
+		writeCell(&text, b, tokenwatch.Col(c), i)
+	}
+	return text.String()
 }
 
 // checkSegment holds what a segment says against its rows, and returns them.
