@@ -210,26 +210,29 @@ func (l *mergeLimits) fitting(pieces []piece) []piece {
 
 // mergePieces replaces pieces by one segment.
 func (s *Store) mergePieces(ctx context.Context, tenant string, pieces []piece) error {
-	v, done, err := s.acquire()
+	w, err := s.write(ctx, pieces)
 	if err != nil {
-		return err
-	}
-	defer done()
-	what := func(err error) error {
 		first, last := pieces[0].entry.First, pieces[len(pieces)-1].entry.Last
 		return s.mergeError(ctx, fmt.Errorf("merge entries %d to %d: %w", first, last, err))
 	}
+	return s.swap(ctx, tenant, pieces, w)
+}
+
+// write writes one segment of pieces. The view it reads them from must be given
+// up before they can go.
+func (s *Store) write(ctx context.Context, pieces []piece) (*rewritten, error) {
+	v, done, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	sources := make([]block.Piece, len(pieces))
 	for i := range pieces {
 		if sources[i], err = s.source(v, &pieces[i]); err != nil {
-			return what(err)
+			return nil, err
 		}
 	}
-	e, err := s.rewrite(ctx, sources)
-	if err != nil {
-		return what(err)
-	}
-	return s.swap(ctx, tenant, pieces, e)
+	return s.rewrite(ctx, sources)
 }
 
 // mergeError says what an error while merging means.
@@ -240,6 +243,8 @@ func (s *Store) mergeError(ctx context.Context, err error) error {
 		return s.Err()
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, ErrClosed):
+		return err
 	case errors.As(err, &corrupt) || errors.Is(err, pebble.ErrNotFound):
 		return damaged("segment", err)
 	case errors.Is(err, block.ErrNewer):

@@ -26,11 +26,14 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,13 +131,37 @@ func (s *Store) Close() error {
 }
 
 // closeDB closes Pebble, whose complaints no longer matter once it was frozen.
+// What is in memory becomes tables first, so that no write-ahead logs are left:
+// those that Pebble keeps to use again can be as large as all else.
 func (s *Store) closeDB() error {
+	flushed := s.Err() == nil && !s.full.Load() && s.flush() == nil
 	err := s.db.Close()
 	if s.gate.frozen.Load() {
 		return nil
 	}
+	if err == nil && flushed {
+		err = s.dropLogs()
+	}
 	if err != nil {
 		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// dropLogs removes all write-ahead logs but the newest, which are of no use
+// after a flush.
+func (s *Store) dropLogs() error {
+	names, err := s.cfg.FS.List(s.dbDir())
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") })
+	slices.Sort(names) // their numbers are six digits, and more only together
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	for _, name := range names[:max(0, len(names)-1)] {
+		if err := s.cfg.FS.Remove(s.cfg.FS.PathJoin(s.dbDir(), name)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
