@@ -134,7 +134,7 @@ func (s *Store) Close() error {
 // What is in memory becomes tables first, so that no write-ahead logs are left:
 // those that Pebble keeps to use again can be as large as all else.
 func (s *Store) closeDB() error {
-	flushed := s.Err() == nil && !s.full.Load() && s.flush() == nil
+	flushed := s.flushIfAble()
 	err := s.db.Close()
 	if s.gate.frozen.Load() {
 		return nil
@@ -146,6 +146,33 @@ func (s *Store) closeDB() error {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
+}
+
+// flushIfAble flushes and tells whether it could: while the disk is full Pebble
+// would try for ever.
+func (s *Store) flushIfAble() bool {
+	// With a flush at work that cannot write, asking for another one would stall.
+	if s.Err() != nil || s.full.Load() || s.db.Metrics().MemTable.Count > 1 {
+		return false
+	}
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return false
+	}
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-done:
+			return s.Err() == nil
+		case <-s.stopped:
+			return false
+		case <-look.C:
+			if s.full.Load() {
+				return false
+			}
+		}
+	}
 }
 
 // dropLogs removes all write-ahead logs but the newest, which are of no use
