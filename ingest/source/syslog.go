@@ -12,8 +12,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"github.com/tokenwatch/tokenwatch"
 )
 
 // Syslog listens for syslog senders: datagrams (RFC 5426), or a stream over TCP
@@ -56,11 +54,10 @@ const (
 )
 
 const (
-	gather     = 256 << 10              // bytes of messages that go on at once, as a rule
-	gatherFor  = 100 * time.Millisecond // how long messages wait for others
-	finishIn   = 30 * time.Second       // a message that has begun
-	idleFor    = time.Hour              // a connection without messages
-	retryAfter = time.Second            // where a refusal does not say
+	gather    = 256 << 10              // bytes of messages that go on at once, as a rule
+	gatherFor = 100 * time.Millisecond // how long messages wait for others
+	finishIn  = 30 * time.Second       // a message that has begun
+	idleFor   = time.Hour              // a connection without messages
 )
 
 // Listen takes the address; Run serves it.
@@ -223,39 +220,11 @@ func (s *Syslog) deliver(ctx context.Context, messages []byte) {
 	if len(messages) == 0 {
 		return
 	}
-	own := context.WithoutCancel(ctx)
-	for {
-		_, err := s.To.Ingest(own, Delivery{
-			Tenant: s.Tenant, Principal: "syslog", Source: s.Source, Format: s.Format, Body: bytes.NewReader(messages),
-		})
-		if err == nil {
-			return
-		}
-		r := refusalOf(err)
-		switch r.Reason {
-		case tokenwatch.RefusedAllRejected: // they are in the list of rejects
-			return
-		case tokenwatch.RefusedOverload, tokenwatch.RefusedUnavailable:
-		default:
-			n := bytes.Count(messages, []byte("\n"))
-			s.Dropped(s.Tenant, DroppedRefused, n)
-			s.Logger.ErrorContext(own, "syslog messages were refused", "source", s.Source, "messages", n, "reason", r.Reason, "error", r.Detail)
-			return
-		}
-		wait := r.RetryAfter
-		if wait <= 0 {
-			wait = retryAfter
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			n := bytes.Count(messages, []byte("\n"))
-			s.Dropped(s.Tenant, DroppedRefused, n)
-			s.Logger.ErrorContext(own, "syslog messages were lost: the server stopped while the store took none", "source", s.Source, "messages", n)
-			return
-		}
+	if err := insist(ctx, s.To, Delivery{Tenant: s.Tenant, Principal: "syslog", Source: s.Source, Format: s.Format}, messages); err != nil {
+		n := bytes.Count(messages, []byte("\n"))
+		s.Dropped(s.Tenant, DroppedRefused, n)
+		s.Logger.ErrorContext(ctx, "syslog messages were lost: they were refused, or the server stopped while the store took none",
+			"source", s.Source, "messages", n, "error", err)
 	}
 }
 
@@ -321,22 +290,10 @@ func (s *Syslog) datagrams(ctx context.Context) error {
 	}
 }
 
-// appendMessage appends a message as a line. Line breaks at its end are taken
-// away, those within become spaces: a message is one record. Of one that is too
-// long as much is kept as shows that.
+// appendMessage appends a message as a line. Of one that is too long as much is
+// kept as shows that.
 func appendMessage(dst, message []byte, most int) []byte {
-	message = bytes.TrimRight(message, "\r\n\x00")
-	if len(message) == 0 {
-		return dst
-	}
-	at := len(dst)
-	dst = append(dst, message[:min(len(message), most+1)]...)
-	for i := at; i < len(dst); i++ {
-		if dst[i] == '\n' {
-			dst[i] = ' '
-		}
-	}
-	return append(dst, '\n')
+	return appendRecord(dst, message[:min(len(message), most+1)])
 }
 
 // cutter cuts a stream into messages, which it appends to out as lines. A message

@@ -73,24 +73,11 @@ func (t *Tail) Run(ctx context.Context) error {
 	ticker := time.NewTicker(t.Every)
 	defer ticker.Stop()
 	for {
-		more, wait := true, time.Duration(0)
-		for more && ctx.Err() == nil {
+		for more := true; more && ctx.Err() == nil; {
 			var err error
 			if more, err = t.look(ctx); err != nil {
-				refusal := (*tokenwatch.Refusal)(nil)
-				if !errors.As(err, &refusal) || refusal.RetryAfter <= 0 {
-					return err
-				}
-				wait, more = refusal.RetryAfter, false
+				return err
 			}
-		}
-		if wait > 0 {
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-			}
-			timer.Stop()
 		}
 		select {
 		case <-ctx.Done():
@@ -101,9 +88,6 @@ func (t *Tail) Run(ctx context.Context) error {
 }
 
 func (t *Tail) fill() {
-	if t.Format == "" {
-		t.Format = FormatAuto
-	}
 	if t.Every <= 0 {
 		t.Every = 200 * time.Millisecond
 	}
@@ -301,21 +285,12 @@ func (t *Tail) last(ctx context.Context, f *tailed) error {
 // deliver hands on whole lines, and with them how far the file is read then.
 func (t *Tail) deliver(ctx context.Context, f *tailed, lines []byte) error {
 	end := f.at + int64(len(lines))
-	_, err := t.To.Ingest(context.WithoutCancel(ctx), Delivery{
-		Tenant: t.Tenant, Principal: "tail", Source: t.Source, Format: t.Format, Body: bytes.NewReader(lines),
+	err := insist(ctx, t.To, Delivery{
+		Tenant: t.Tenant, Principal: "tail", Source: t.Source, Format: t.Format,
 		Mark: &tokenwatch.Mark{Input: f.id, Offset: end},
-	})
+	}, lines)
 	if err != nil {
-		switch r := refusalOf(err); r.Reason {
-		case tokenwatch.RefusedAllRejected: // they are in the list of rejects, and the mark with them
-		case tokenwatch.RefusedOverload, tokenwatch.RefusedUnavailable:
-			if r.RetryAfter <= 0 {
-				r.RetryAfter = retryAfter
-			}
-			return r
-		default:
-			return fmt.Errorf("take in lines of a followed file: %w", err)
-		}
+		return fmt.Errorf("take in lines of a followed file: %w", err)
 	}
 	f.at = end
 	return nil
