@@ -84,8 +84,11 @@ type ingestConfig struct {
 	Compressed size `yaml:"compressed" doc:"one compressed request, as sent"`
 	Expanded   size `yaml:"expanded" doc:"one request, decoded"`
 
-	Syslog []syslogConfig `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
-	Files  []tailConfig   `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
+	Syslog  []syslogConfig `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
+	Files   []tailConfig   `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
+	Kafka   []kafkaConfig  `yaml:"kafka" doc:"topics to consume: brokers, topics, group, source; also tls, user, password_file, scram"`
+	NATS    []natsConfig   `yaml:"nats" doc:"JetStream streams: url, stream, subject, source; also durable, credentials_file"`
+	Buckets []bucketConfig `yaml:"buckets" doc:"S3-compatible buckets: bucket, prefix, region, source; also endpoint, access_id, secret_file, every, since"`
 
 	Formats map[string]customFormat `yaml:"formats" doc:"formats of one's own by name, looked for first: one of nginx, apache, tomcat, envoy, grok (with patterns), w3c, csv"`
 	custom  []format.Format         `yaml:"-"`
@@ -312,9 +315,12 @@ func list(v reflect.Value) string {
 			if item.Field(j).IsZero() {
 				continue
 			}
-			value := fmt.Sprintf("%q", item.Field(j).Interface())
-			if item.Field(j).Kind() == reflect.Slice {
-				value = strings.ReplaceAll(value, `" "`, `", "`)
+			value := scalar(item.Field(j))
+			switch item.Field(j).Kind() {
+			case reflect.String:
+				value = fmt.Sprintf("%q", value)
+			case reflect.Slice:
+				value = strings.ReplaceAll(fmt.Sprintf("%q", item.Field(j).Interface()), `" "`, `", "`)
 			}
 			fields = append(fields, item.Type().Field(j).Tag.Get("yaml")+": "+value)
 		}

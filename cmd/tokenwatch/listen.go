@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
@@ -27,6 +31,47 @@ type tailConfig struct {
 	Source string   `yaml:"source"`
 	Tenant string   `yaml:"tenant"`
 	Format string   `yaml:"format"`
+}
+
+// kafkaConfig is what is consumed of one Kafka cluster.
+type kafkaConfig struct {
+	Brokers      []string `yaml:"brokers"`
+	Topics       []string `yaml:"topics"`
+	Group        string   `yaml:"group"`
+	TLS          bool     `yaml:"tls"`
+	User         string   `yaml:"user"`
+	PasswordFile string   `yaml:"password_file"`
+	SCRAM        bool     `yaml:"scram"`
+	Source       string   `yaml:"source"`
+	Tenant       string   `yaml:"tenant"`
+	Format       string   `yaml:"format"`
+}
+
+// natsConfig is one stream of JetStream.
+type natsConfig struct {
+	URL             string `yaml:"url"`
+	Stream          string `yaml:"stream"`
+	Subject         string `yaml:"subject"`
+	Durable         string `yaml:"durable"`
+	CredentialsFile string `yaml:"credentials_file"`
+	Source          string `yaml:"source"`
+	Tenant          string `yaml:"tenant"`
+	Format          string `yaml:"format"`
+}
+
+// bucketConfig is one bucket that is looked at.
+type bucketConfig struct {
+	Bucket     string        `yaml:"bucket"`
+	Prefix     string        `yaml:"prefix"`
+	Region     string        `yaml:"region"`
+	Endpoint   string        `yaml:"endpoint"`
+	AccessID   string        `yaml:"access_id"`
+	SecretFile string        `yaml:"secret_file"`
+	Every      time.Duration `yaml:"every"`
+	Since      time.Duration `yaml:"since"`
+	Source     string        `yaml:"source"`
+	Tenant     string        `yaml:"tenant"`
+	Format     string        `yaml:"format"`
 }
 
 // checkInputs looks at what the server is to take in by itself.
@@ -56,6 +101,21 @@ func (c *config) checkInputs() error {
 			}
 		}
 	}
+	for _, k := range c.Ingest.Kafka {
+		if len(k.Brokers) == 0 || len(k.Topics) == 0 {
+			return usage("ingest.kafka: an entry has no brokers or no topics")
+		}
+	}
+	for _, n := range c.Ingest.NATS {
+		if n.URL == "" || n.Stream == "" {
+			return usage("ingest.nats: an entry has no url or no stream")
+		}
+	}
+	for _, b := range c.Ingest.Buckets {
+		if b.Bucket == "" || (b.AccessID == "") != (b.SecretFile == "") {
+			return usage("ingest.buckets: an entry has no bucket, or only one of access_id and secret_file")
+		}
+	}
 	return nil
 }
 
@@ -83,5 +143,62 @@ func (w *works) inputs(m *metrics, certificate *tls.Config) ([]stage, error) {
 		}
 		stages = append(stages, stage{"files", func(ctx context.Context) error { return quiet(ctx, in.Run(ctx)) }})
 	}
+	remote, err := w.remoteInputs(m)
+	return append(stages, remote...), err
+}
+
+// remoteInputs are the stages that fetch logs from elsewhere.
+func (w *works) remoteInputs(m *metrics) ([]stage, error) {
+	var stages []stage
+	for _, k := range w.cfg.Ingest.Kafka {
+		pass, err := secretFrom(k.PasswordFile)
+		if err != nil {
+			return nil, usage("ingest.kafka: %w", err)
+		}
+		in := &source.Kafka{
+			Brokers: k.Brokers, Topics: k.Topics, Group: k.Group, User: k.User, Pass: pass, SCRAM: k.SCRAM,
+			To: w.pipeline, Marks: w.site.store,
+			Tenant: cmp.Or(k.Tenant, tokenwatch.DefaultTenant), Source: cmp.Or(k.Source, "kafka"), Format: k.Format, Logger: w.log,
+		}
+		if k.TLS {
+			in.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		stages = append(stages, stage{"kafka", func(ctx context.Context) error { return quiet(ctx, in.Run(ctx)) }})
+	}
+	for _, n := range w.cfg.Ingest.NATS {
+		in := &source.NATS{
+			URL: n.URL, Stream: n.Stream, Subject: n.Subject, Durable: n.Durable, CredFile: n.CredentialsFile,
+			To: w.pipeline, Marks: w.site.store,
+			Tenant: cmp.Or(n.Tenant, tokenwatch.DefaultTenant), Source: cmp.Or(n.Source, "nats"), Format: n.Format, Logger: w.log,
+		}
+		stages = append(stages, stage{"nats", func(ctx context.Context) error { return quiet(ctx, in.Run(ctx)) }})
+	}
+	for _, b := range w.cfg.Ingest.Buckets {
+		secret, err := secretFrom(b.SecretFile)
+		if err != nil {
+			return nil, usage("ingest.buckets: %w", err)
+		}
+		endpoint, insecure := strings.CutPrefix(b.Endpoint, "http://")
+		in := &source.Bucket{
+			Endpoint: strings.TrimPrefix(endpoint, "https://"), Insecure: insecure, Region: b.Region, Bucket: b.Bucket, Prefix: b.Prefix,
+			AccessID: b.AccessID, Secret: secret, Every: b.Every, Since: b.Since, MaxBytes: int64(w.cfg.Ingest.Expanded),
+			To: w.pipeline, Marks: w.site.store,
+			Tenant: cmp.Or(b.Tenant, tokenwatch.DefaultTenant), Source: cmp.Or(b.Source, "s3"), Format: b.Format,
+			Left: func(tenant string, n int) { m.dropped(tenant, "object", n) }, Logger: w.log,
+		}
+		stages = append(stages, stage{"bucket", func(ctx context.Context) error { return quiet(ctx, in.Run(ctx)) }})
+	}
 	return stages, nil
+}
+
+// secretFrom reads a secret of another system from a file; "" is none.
+func secretFrom(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read a secret: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
 }

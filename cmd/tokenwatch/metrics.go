@@ -40,7 +40,7 @@ func newMetrics(ctx context.Context, to *prometheus.Registry, store *local.Store
 		bytes:   vector("tokenwatch_ingest_bytes_total", "Bytes of decoded requests stored.", "tenant"),
 		rejects: vector("tokenwatch_ingest_rejects_total", "Records that could not be stored, by reason.", "tenant", "reason"),
 		refused: vector("tokenwatch_ingest_refused_total", "Requests that were not accepted, by reason.", "tenant", "reason"),
-		drops:   vector("tokenwatch_syslog_dropped_total", "Messages and connections that syslog listeners did not take, by reason.", "tenant", "reason"),
+		drops:   vector("tokenwatch_source_dropped_total", "Messages, connections and objects that listeners and readers did not take, by reason.", "tenant", "reason"),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "tokenwatch_stage_seconds", Help: "Wall clock time of the stages of a request, and of the engine for an entry.",
 			Buckets: prometheus.ExponentialBuckets(1e-4, 4, 10),
@@ -79,7 +79,7 @@ func (m *metrics) Rejected(tenant, reason string, n int) {
 	m.rejects.WithLabelValues(tenant, reason).Add(float64(n))
 }
 
-// dropped counts what listeners did not take; see source.Syslog.
+// dropped counts what listeners and readers did not take.
 func (m *metrics) dropped(tenant, reason string, n int) {
 	m.drops.WithLabelValues(tenant, reason).Add(float64(n))
 }
