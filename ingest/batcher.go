@@ -60,7 +60,8 @@ type Submission struct {
 
 // Batcher commits requests in groups: while one commit is under way the others
 // queue, and the next commit takes what has come by then. So a lone request
-// waits for nobody, and many share one sync.
+// waits for nobody, and many share one sync. Small requests of a tenant share a
+// segment too.
 type Batcher struct {
 	sink  Sink
 	c     BatcherConfig
@@ -251,8 +252,13 @@ func countReasons(rejects []tokenwatch.Reject) map[string]int {
 	return m
 }
 
-// gather makes one entry for each tenant of a group, in the order in which the
-// tenants came first, and returns the requests in the order of their receipts.
+// alone is the number of rows from which on a request has an entry to itself: to
+// join it with others would copy it, and save little.
+const alone = 8192
+
+// gather makes the entries of a group: for each tenant, in the order in which the
+// tenants came first, one for all its requests but the large ones. It returns the
+// requests in the order of their receipts.
 func gather(group []*waiting) ([]tokenwatch.Entry, []*waiting) {
 	place := make(map[string]int)
 	var tenants [][]*waiting
@@ -268,15 +274,31 @@ func gather(group []*waiting) ([]tokenwatch.Entry, []*waiting) {
 	entries := make([]tokenwatch.Entry, 0, len(tenants))
 	order := make([]*waiting, 0, len(group))
 	for _, requests := range tenants {
-		e := tokenwatch.Entry{Tenant: requests[0].Tenant}
-		batches := make([]*tokenwatch.Batch, 0, len(requests))
-		for _, w := range requests {
-			batches = append(batches, w.Batch)
-			e.Requests = append(e.Requests, w.Request)
-			order = append(order, w)
+		for len(requests) > 0 {
+			n := 1
+			for rows := requests[0].Request.Rows; n < len(requests); n++ {
+				more := requests[n].Request.Rows
+				if rows >= alone || more >= alone {
+					break
+				}
+				rows += more
+			}
+			entries = append(entries, join(requests[:n]))
+			order = append(order, requests[:n]...)
+			requests = requests[n:]
 		}
-		e.Batch = tokenwatch.Concat(batches...)
-		entries = append(entries, e)
 	}
 	return entries, order
+}
+
+// join makes one entry of requests of a tenant.
+func join(requests []*waiting) tokenwatch.Entry {
+	e := tokenwatch.Entry{Tenant: requests[0].Tenant}
+	batches := make([]*tokenwatch.Batch, 0, len(requests))
+	for _, w := range requests {
+		batches = append(batches, w.Batch)
+		e.Requests = append(e.Requests, w.Request)
+	}
+	e.Batch = tokenwatch.Concat(batches...)
+	return e
 }

@@ -263,3 +263,37 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%d bytes of %d tenants are left", b.used, len(b.by))
 	}
 }
+
+// TestGather: small requests of a tenant share an entry, a large one has its own,
+// and receipts come in the order that gather says.
+func TestGather(t *testing.T) {
+	var group []*waiting
+	for i, r := range []struct {
+		tenant string
+		rows   int
+	}{{"a", 2}, {"b", 1}, {"a", 3}, {"a", alone}, {"a", alone + 1}, {"b", 2}, {"a", 1}, {"a", 4}} {
+		group = append(group, &waiting{Submission: submission(r.tenant, 1000*i, r.rows)})
+	}
+	entries, order := gather(group)
+	got, at := "", 0
+	for _, e := range entries {
+		rows := 0
+		got += e.Tenant
+		for _, q := range e.Requests {
+			if order[at].Tenant != e.Tenant || order[at].Request.Rows != q.Rows || order[at].Batch.Rows() != q.Rows ||
+				e.Batch.Int(tokenwatch.ColTime, rows) != order[at].Batch.Int(tokenwatch.ColTime, 0) {
+				t.Errorf("receipt %d would go to another request", at)
+			}
+			got += fmt.Sprint(" ", q.Rows)
+			rows += q.Rows
+			at++
+		}
+		if rows != e.Batch.Rows() {
+			t.Errorf("%d rows of requests in a batch of %d", rows, e.Batch.Rows())
+		}
+		got += "\n"
+	}
+	if want := fmt.Sprintf("a 2 3\na %d\na %d\na 1 4\nb 1 2\n", alone, alone+1); got != want || at != len(group) {
+		t.Errorf("entries\n%swant\n%s", got, want)
+	}
+}
