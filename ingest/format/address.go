@@ -19,8 +19,17 @@ func address(b []byte) (netip.Addr, int64, bool) {
 		if ap, err := netip.ParseAddrPort(s); err == nil {
 			return ap.Addr().WithZone(""), int64(ap.Port()), true
 		}
-		if b[0] == '[' && b[len(b)-1] == ']' {
-			s = s[1 : len(s)-1]
+		if end := bytes.IndexByte(b, ']'); b[0] == '[' && end > 0 { // around anything, with a port or without
+			port := int64(0)
+			if rest := b[end+1:]; len(rest) > 0 {
+				n, ok := digits(bytes.TrimPrefix(rest, []byte(":")))
+				if !ok || rest[0] != ':' || n > 65535 {
+					return netip.Addr{}, 0, false
+				}
+				port = n
+			}
+			a, err := netip.ParseAddr(s[1:end])
+			return a.WithZone(""), port, err == nil
 		}
 	}
 	a, err := netip.ParseAddr(s)

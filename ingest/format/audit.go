@@ -183,9 +183,10 @@ type early struct {
 func (w *walker) special(f *field, r *rule, v []byte, number bool) bool {
 	switch r.op {
 	case toKept:
-		if w.keeps[r.kept] == nil {
-			w.keeps[r.kept] = v
+		if w.keeps[r.kept] != nil {
+			return bytes.Equal(w.keeps[r.kept], v) // of several the first is meant; others are shown
 		}
+		w.keeps[r.kept] = v
 		return true
 	case toFact:
 		return w.holdFact(f, r, v)

@@ -145,8 +145,8 @@ func (w *walker) ruleOf(f *field) rule {
 		if r, ok := ruleAbove(leaf); ok {
 			return r
 		}
-		if w.wild && w.dropped(f.path) {
-			return rule{op: toNothing}
+		if r, ok := w.ruleWithin(f.path); ok {
+			return r
 		}
 		for _, p := range wrappers {
 			if !w.lenient && bytes.HasPrefix(f.path, []byte(p)) {
@@ -160,15 +160,18 @@ func (w *walker) ruleOf(f *field) rule {
 	return leafRules[string(leaf)]
 }
 
-// dropped tells whether the rules say of an object that what stands in it, and
-// has no rule of its own, is nothing.
-func (w *walker) dropped(path []byte) bool {
+// ruleWithin returns what the rules say of all that stands in an object and has no
+// rule of its own; the innermost object counts.
+func (w *walker) ruleWithin(path []byte) (rule, bool) {
+	if !w.wild {
+		return rule{}, false
+	}
 	for i := bytes.LastIndexByte(path, '.'); i > 0; i = bytes.LastIndexByte(path[:i], '.') {
 		if r, ok := w.rules[string(path[:i])+".*"]; ok {
-			return r.op == toNothing
+			return r, true
 		}
 	}
-	return false
+	return rule{}, false
 }
 
 // ruleAbove returns the rule of a field below a declared carrier: all text in

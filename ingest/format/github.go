@@ -57,6 +57,8 @@ integration_id                 = @app
 application_client_id          = attrs.application_client_id
 integration                    = attrs.integration fact.app
 permissions_added              = attrs.permissions_added fact.scope
+permissions_added.*            = fact.grant
+permissions_unchanged.*        = fact.grant
 token_expires_at               = attrs.token_expires_at fact.expires
 expires_at                     = attrs.expires_at fact.expires
 `,

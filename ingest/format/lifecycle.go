@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -26,6 +27,7 @@ const (
 	factApp
 	factEnv
 	factScope   // one of the scopes granted, or several with spaces or commas between
+	factGrant   // what a member of an object of permissions is set to: name and value are a scope
 	factRemoved // one of those taken away, or several
 	factExpires // a time
 	factTTL     // a number of seconds from the record's time on
@@ -35,7 +37,7 @@ const (
 
 var factParts = map[string]factPart{
 	"subject": factSubject, "previous": factPrevious, "secret": factSecret, "previous_secret": factPreviousSecret, "lineage": factLineage,
-	"owner": factOwner, "label": factLabel, "type": factType, "app": factApp, "env": factEnv, "scope": factScope, "removed": factRemoved,
+	"owner": factOwner, "label": factLabel, "type": factType, "app": factApp, "env": factEnv, "scope": factScope, "grant": factGrant, "removed": factRemoved,
 	"expires": factExpires, "ttl": factTTL, "until": factUntil, "place": factPlace,
 }
 
@@ -78,6 +80,10 @@ func (w *walker) groupOf(f *field) int {
 // holdFact takes a part of a fact, and tells whether it must not be shown.
 func (w *walker) holdFact(f *field, r *rule, v []byte) bool {
 	h := heldPart{part: r.fact, kind: r.name, issuer: r.issuer, value: v, group: w.groupOf(f)}
+	if r.fact == factGrant {
+		name := f.full[bytes.LastIndexByte(f.full, '.')+1:]
+		h.part, h.value = factScope, w.row.Build(func(b []byte) []byte { return append(append(append(b, name...), ':'), v...) })
+	}
 	hidden := r.fact == factSecret || r.fact == factPreviousSecret
 	if hidden {
 		if masked(v) {
@@ -154,6 +160,19 @@ func (p *auditParser) settleFact(m *meaning, parts []heldPart) {
 	for i := range parts {
 		parts[i].into(f, row)
 	}
+	if f.Kind == tokenwatch.FactScopeChanged && len(f.Removed) > 0 {
+		// Lists of before and after: what is in both did not change.
+		before := slices.Clone(f.Removed)
+		f.Removed = without(f.Removed, f.Scopes)
+		f.Scopes = without(f.Scopes, before)
+	}
+}
+
+// without leaves out the words that others hold.
+func without(words, others [][]byte) [][]byte {
+	return slices.DeleteFunc(words, func(w []byte) bool {
+		return slices.ContainsFunc(others, func(o []byte) bool { return bytes.Equal(w, o) })
+	})
 }
 
 // into gives the fact a part. Of one that comes twice the first counts, where

@@ -48,7 +48,7 @@ request.mount_accessor                = drop
 request.mount_class                   = drop
 request.namespace.id                  = env
 request.namespace.path                = env?
-request.client_token                  = @token
+request.client_token                  = @requesttoken
 request.client_token_accessor         = @accessor
 request.remote_address                = src_ip
 request.remote_port                   = src_port
@@ -135,7 +135,11 @@ read *                        = read
 				p.set(tokenwatch.ColActorKind, "user")
 			}
 		}
-		p.vaultToken(row, p.text("token"))
+		caller := p.text("token")
+		if caller == nil {
+			caller = p.text("requesttoken")
+		}
+		p.vaultToken(row, caller)
 		if a := p.text("accessor"); a != nil {
 			row.AddName(tokenwatch.NameAccessor, "vault", a)
 		}
@@ -156,8 +160,8 @@ read *                        = read
 		case bytes.HasSuffix(path, []byte("/revoke-self")):
 			p.hold(heldPart{part: factSubject, kind: tokenwatch.NameAccessor, issuer: "vault", value: p.text("accessor")})
 		}
-		for _, t := range []string{"newtoken", "subjecttoken"} {
-			if v := p.text(t); v != nil && !bytes.Equal(v, token) && !bytes.HasPrefix(v, []byte("hmac-")) {
+		for _, t := range []string{"newtoken", "subjecttoken", "requesttoken"} {
+			if v := p.text(t); v != nil && !bytes.Equal(v, token) && !bytes.Equal(v, caller) && !bytes.HasPrefix(v, []byte("hmac-")) {
 				row.AddIncidental("token", v)
 			}
 		}
