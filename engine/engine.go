@@ -45,6 +45,9 @@ type Config struct {
 	// Shards is how many parts of the entities work in parallel. 0 is one for
 	// each processor.
 	Shards int
+	// Entities is how many tokens, actors and addresses each a tenant may have that
+	// are judged. 0 is 256 Ki.
+	Entities int
 	// NoPeers judges every entity by itself alone.
 	NoPeers bool
 	// StepEntries is how many entries without a finding may pass before the
@@ -67,6 +70,9 @@ func (c *Config) fill() {
 	}
 	if c.Lateness <= 0 {
 		c.Lateness = storage.DefaultLateness
+	}
+	if c.Entities <= 0 {
+		c.Entities = 256 << 10
 	}
 	if c.Shards <= 0 {
 		c.Shards = runtime.GOMAXPROCS(0)
@@ -110,6 +116,7 @@ type core struct {
 	threshold int
 	lateness  time.Duration
 	shards    int
+	capacity  int
 	noPeers   bool
 	detectors []detect.Detector
 	byName    map[string]detect.Detector
@@ -127,6 +134,7 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		threshold: threshold(cfg.Rate),
 		lateness:  cfg.Lateness,
 		shards:    cfg.Shards,
+		capacity:  cfg.Entities,
 		noPeers:   cfg.NoPeers,
 		byName:    map[string]detect.Detector{},
 		log:       &batches{events: events},

@@ -370,3 +370,31 @@ func TestSameBytes(t *testing.T) {
 		return out.String()
 	})
 }
+
+// TestEntitiesAreBounded is V10: more tokens than there is room for open no more
+// windows; those that are known go on being judged, and a finding tells of it.
+func TestEntitiesAreBounded(t *testing.T) {
+	events, err := enginetest.Traffic(`token=good every=10m for=9d asn=64500 agent=sdk action=items.get class=read status=200
+token=good every=5m for=30m at=8d10h asn=64999 agent=curl action=users.{n} class=admin status=403
+token=many{n} every=1s for=20m at=8d10h ip=192.0.2.7 agent=sdk action=items.get class=read status=200`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shards := range []int{1, 3} {
+		var log enginetest.Log
+		fill(t, &log, events, 500, true)
+		run(t, engine.Config{Shards: shards, Entities: 30}, &log)
+		found := map[string]tokenwatch.Finding{}
+		for _, f := range log.Findings() {
+			if f.Settled {
+				found[f.Entity] = f
+			}
+		}
+		if f, ok := found["overflow"]; !ok || f.Score != 100 || !strings.Contains(f.Summary, "of token entities") {
+			t.Errorf("%d shards: no finding tells of the overflow: %+v", shards, f)
+		}
+		if _, ok := found["good"]; !ok {
+			t.Errorf("%d shards: what was known is no longer judged", shards)
+		}
+	}
+}

@@ -28,6 +28,8 @@ type shard struct {
 	changed      []*entity // whose settled state differs from the snapshot's
 	dropped      []string  // keys of the snapshot to delete
 	out          []tokenwatch.Finding
+	spilled      map[int32]*overflow // since gather, by hour
+	swept        int32               // day
 }
 
 // entity is what the engine knows of one token, actor or address.
@@ -39,6 +41,7 @@ type entity struct {
 	touched   []touch        // by the batch at hand
 	life      *baseline.Life // of a token, as far as something is told
 	changed   bool           // listed in shard.changed
+	gone      bool           // dropped
 }
 
 // touch is a window that a batch added events to.
@@ -65,10 +68,14 @@ func (s *shard) apply(r *feature.Rows) {
 		}
 		var token, actor, lead *entity
 		if h := r.Tokens[i]; h != 0 && s.mine(h) {
-			token = tokens.entity(i)
+			if token = tokens.entity(i); token == nil {
+				s.spill(r, i, tokenwatch.EntityToken)
+			}
 		}
 		if h := r.Actors[i]; h != 0 && s.mine(h) {
-			actor = actors.entity(i)
+			if actor = actors.entity(i); actor == nil {
+				s.spill(r, i, tokenwatch.EntityActor)
+			}
 		}
 		switch r.Lead[i] {
 		case tokenwatch.EntityToken:
@@ -78,7 +85,9 @@ func (s *shard) apply(r *feature.Rows) {
 		case tokenwatch.EntityAddress:
 			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
 			if s.mine(feature.AddrHash(s.hash, a)) {
-				lead = s.address(a)
+				if lead = s.roomFor(a); lead == nil {
+					s.spill(r, i, tokenwatch.EntityAddress)
+				}
 			}
 		}
 		if lead != nil {
@@ -94,7 +103,11 @@ func (s *shard) apply(r *feature.Rows) {
 		}
 		if r.Tokens[i] != 0 && r.Axes[feature.Address][i] != 0 && s.mine(r.Axes[feature.Address][i]) {
 			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
-			s.window(s.address(a), hour, r.Millis[i]).AddVisitor(r, i)
+			if e := s.roomFor(a); e != nil {
+				s.window(e, hour, r.Millis[i]).AddVisitor(r, i)
+			} else {
+				s.spill(r, i, tokenwatch.EntityAddress)
+			}
 		}
 		if actor != nil {
 			passing := r.Batch.Text(tokenwatch.ColActorKind, i) == "role_session"
@@ -118,12 +131,25 @@ func (s *shard) resolver(kind tokenwatch.EntityKind, b *tokenwatch.Batch, c toke
 	return resolver{s, kind, v, make([]*entity, v.Dict.Len())}
 }
 
+// entity returns the entity of a row, nil if there is no room for it.
 func (r *resolver) entity(row int) *entity {
 	code := r.v.Codes[row]
 	if r.found[code] == nil {
-		r.found[code] = r.shard.named(r.kind, r.v.Dict.At(int(code)))
+		id := r.v.Dict.At(int(code))
+		if r.shard.full(r.kind) && r.shard.byName[r.kind][id] == nil {
+			return nil
+		}
+		r.found[code] = r.shard.named(r.kind, id)
 	}
 	return r.found[code]
+}
+
+// roomFor returns the entity of an address, nil if there is no room for it.
+func (s *shard) roomFor(a [16]byte) *entity {
+	if s.full(tokenwatch.EntityAddress) && s.byAddr[a] == nil {
+		return nil
+	}
+	return s.address(a)
 }
 
 func (s *shard) named(kind tokenwatch.EntityKind, id string) *entity {
@@ -297,6 +323,7 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 	for e := range s.incidental {
 		s.forgetIncidents(e, hour)
 	}
+	s.sweep(hour)
 	return nil
 }
 
@@ -325,6 +352,11 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, hour))
 	}
 	e.windows = slices.Delete(e.windows, 0, 1)
+	if e.spent() {
+		s.drop(e)
+		delete(s.byName[e.Kind], e.ID)
+		return nil
+	}
 	s.change(e)
 	return nil
 }

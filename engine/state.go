@@ -44,6 +44,7 @@ type tenantRecord struct {
 	Settled  int32
 	Epoch    *baseline.Epoch
 	Heirs    []heir
+	Overflow []overflow // of hours that have not settled
 }
 
 var (
@@ -179,7 +180,7 @@ func (t *tenant) records(out *[]storage.Record) {
 	if t.dirty {
 		key := appendPart([]byte{recTenant}, t.name)
 		*out = append(*out, storage.Record{Key: key, Value: encode(tenantRecord{
-			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch, Heirs: t.lives.heirs,
+			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch, Heirs: t.lives.heirs, Overflow: t.sortedOverflow(),
 		})})
 		t.dirty = false
 	}
@@ -193,6 +194,14 @@ func (t *tenant) records(out *[]storage.Record) {
 	clear(t.lives.changed)
 }
 
+func (t *tenant) sortedOverflow() []overflow {
+	var out []overflow
+	for _, hour := range slices.Sorted(maps.Keys(t.overflows)) {
+		out = append(out, *t.overflows[hour])
+	}
+	return out
+}
+
 func (s *shard) records(out *[]storage.Record) {
 	for _, key := range s.dropped {
 		*out = append(*out, storage.Record{Key: []byte(key)})
@@ -200,6 +209,9 @@ func (s *shard) records(out *[]storage.Record) {
 	s.dropped = s.dropped[:0]
 	for _, e := range s.changed {
 		e.changed = false
+		if e.gone {
+			continue
+		}
 		if e.usual.Last != 0 {
 			*out = append(*out, storage.Record{Key: entityKey(recBaseline, s.name, e.Entity), Value: encode(&e.usual)})
 		}
@@ -298,6 +310,9 @@ func (t *tenant) loadTenant(r storage.Record) error {
 	t.settled, t.epoch = stored.Settled, stored.Epoch
 	t.epoch.Ready()
 	t.lives.heirs = stored.Heirs
+	for i := range stored.Overflow {
+		t.overflows[stored.Overflow[i].Hour] = &stored.Overflow[i]
+	}
 	return nil
 }
 

@@ -22,6 +22,7 @@ type tenant struct {
 	epoch     *baseline.Epoch
 	shards    []*shard
 	lives     lives
+	overflows map[int32]*overflow // what there was no room for, by hour
 	guard     *guard
 	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
@@ -29,7 +30,7 @@ type tenant struct {
 func newTenant(c *core, name string) *tenant {
 	t := &tenant{
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
-		lives: newLives(),
+		lives: newLives(), overflows: map[int32]*overflow{},
 	}
 	t.guard = newGuard(t)
 	for i := range c.shards {
@@ -50,6 +51,9 @@ func (t *tenant) take(r *feature.Rows) error {
 		s.apply(r)
 		return s.score()
 	}); err != nil {
+		return err
+	}
+	if err := t.gather(); err != nil {
 		return err
 	}
 	return t.settleBefore(t.watermark.Value())
@@ -82,6 +86,9 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
 			return err
 		}
+		if err := t.settleOverflow(hour); err != nil {
+			return err
+		}
 		t.epoch.Settle(hour, deltas)
 		t.dirty = true
 	}
@@ -104,6 +111,9 @@ func (t *tenant) firstOpen() int32 {
 		for hour := range s.open {
 			first = min(first, hour)
 		}
+	}
+	for hour := range t.overflows {
+		first = min(first, hour)
 	}
 	return first
 }

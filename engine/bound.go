@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/finding"
+)
+
+// The engine keeps a bounded number of entities of each kind. Those that have shown
+// nothing worth keeping are dropped when their hour or day is over: credentials that
+// never were taken, addresses that few tokens came from. When there is room for no
+// more, events go on being stored and those of entities that are known go on being
+// judged; the others are counted by hour, and a finding about the tenant's overflow
+// tells of them. Which entities are known then depends on the order of the log and
+// the number of shards; short of that, nothing does.
+
+// overflowEntity is who such a finding is about.
+const overflowEntity = "overflow"
+
+// overflow is what there was no room for in one hour.
+type overflow struct {
+	_      struct{} `cbor:",toarray"`
+	Hour   int32
+	Events uint64
+	Kinds  [tokenwatch.NumEntityKinds]uint64
+	First  tokenwatch.EventRef
+}
+
+func (o *overflow) add(p *overflow) {
+	if o.Events == 0 || p.First.Before(o.First) {
+		o.First = p.First
+	}
+	o.Events += p.Events
+	for k := range o.Kinds {
+		o.Kinds[k] += p.Kinds[k]
+	}
+}
+
+// spill counts an event about an entity that there is no room for.
+func (s *shard) spill(r *feature.Rows, i int, kind tokenwatch.EntityKind) {
+	o := overflow{Hour: r.Hours[i], Events: 1, First: r.Ref(i)}
+	o.Kinds[kind] = 1
+	if s.spilled == nil {
+		s.spilled = map[int32]*overflow{}
+	}
+	if have := s.spilled[o.Hour]; have != nil {
+		have.add(&o)
+		return
+	}
+	s.spilled[o.Hour] = &o
+}
+
+// gather takes the shards' overflows into the tenant's, and tells of hours that had
+// none before. It runs while no shard works.
+func (t *tenant) gather() error {
+	for _, s := range t.shards {
+		for hour, o := range s.spilled {
+			have := t.overflows[hour]
+			if have == nil {
+				have = &overflow{Hour: hour}
+				t.overflows[hour] = have
+			}
+			have.add(o)
+		}
+		clear(s.spilled)
+	}
+	for hour, o := range t.overflows {
+		e := t.overflowing()
+		if in := e.existing(hour / 24); in != nil && in.Has(hour) {
+			continue
+		}
+		if err := t.explode(e, o, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleOverflow gives the final word on an hour's overflow.
+func (t *tenant) settleOverflow(hour int32) error {
+	o := t.overflows[hour]
+	if o == nil {
+		return nil
+	}
+	delete(t.overflows, hour)
+	return t.explode(t.overflowing(), o, true)
+}
+
+func (t *tenant) overflowing() *entity {
+	return t.shardOf(t.hash.String(overflowEntity)).named(tokenwatch.EntityToken, overflowEntity)
+}
+
+// explode tells of an hour's overflow.
+func (t *tenant) explode(e *entity, o *overflow, settled bool) error {
+	s := t.shardOf(t.hash.String(overflowEntity))
+	signal := tokenwatch.Signal{
+		Detector: overflowEntity, Surprise: tokenwatch.MaxBans, Observed: int64(o.Events) * 1000,
+		Expected: int64(t.capacity) * 1000, Evidence: []tokenwatch.EventRef{o.First}, Attack: []string{"T1499"},
+	}
+	var kinds []string
+	for k, n := range o.Kinds {
+		if n > 0 {
+			kinds = append(kinds, fmt.Sprintf("%d of %s entities", n, tokenwatch.EntityKind(k)))
+		}
+	}
+	h, err := finding.Describe(o.Hour, finding.Combined{Sum: signal.Surprise, Rate: -3500, Signals: []tokenwatch.Signal{signal}}, s.log,
+		func(tokenwatch.Signal, []string) string {
+			return fmt.Sprintf("stands for more entities than there is room for, %d of each kind: events of that hour that nobody judged are %s", t.capacity, strings.Join(kinds, ", "))
+		})
+	if err != nil {
+		return err
+	}
+	h.Settled = settled
+	in := s.incident(e, o.Hour/24)
+	in.Put(o.Hour, h)
+	raised := time.Time{}
+	if !settled {
+		raised = time.UnixMilli(o.First.Millis).UTC()
+	}
+	s.tell(e, in, raised)
+	return nil
+}
+
+// full tells whether there is room for no further entity of a kind.
+func (s *shard) full(kind tokenwatch.EntityKind) bool {
+	n := len(s.byAddr)
+	if kind != tokenwatch.EntityAddress {
+		n = len(s.byName[kind])
+	}
+	return n >= max(1, s.capacity/int(s.count))
+}
+
+// spent tells whether nothing about an entity is worth keeping once its windows have
+// settled: a credential that never was taken.
+func (e *entity) spent() bool {
+	if e.Kind != tokenwatch.EntityToken || e.life != nil || len(e.windows) > 0 || len(e.incidents) > 0 {
+		return false
+	}
+	u := &e.usual
+	for f, n := range u.Faults {
+		if n > 0 && feature.Fault(f) != feature.Unknown {
+			return false
+		}
+	}
+	return u.Faults[feature.Unknown] > 0
+}
+
+// keepDays is for how many days an address is kept that several tokens came from,
+// and at least how many days' silence an entity needs to make room for others.
+const keepDays = 30
+
+// sweep drops, once a day, addresses without habits of their own, and of the others
+// those that were silent for longest where room is short.
+func (s *shard) sweep(hour int32) {
+	day := hour / 24
+	if day <= s.swept {
+		return
+	}
+	s.swept = day
+	for a, e := range s.byAddr {
+		if len(e.windows) > 0 || len(e.incidents) > 0 {
+			continue
+		}
+		last := e.usual.Last / 24
+		taken, _ := e.usual.Today.Sources.Counts()
+		few := e.usual.Hours == 0 && e.usual.Shared < 2 && taken < 2
+		if few && last < day-1 || last < day-keepDays {
+			s.drop(e)
+			delete(s.byAddr, a)
+		}
+	}
+	for kind := range s.byName {
+		if len(s.byName[kind])*10 < max(1, s.capacity/int(s.count))*9 {
+			continue
+		}
+		for id, e := range s.byName[kind] {
+			if len(e.windows) == 0 && len(e.incidents) == 0 && e.usual.Last/24 < day-keepDays {
+				s.drop(e)
+				delete(s.byName[kind], id)
+			}
+		}
+	}
+}
+
+// drop forgets an entity's baseline. Whoever calls it takes it off the lists.
+func (s *shard) drop(e *entity) {
+	e.gone = true
+	s.dropped = append(s.dropped, string(entityKey(recBaseline, s.name, e.Entity)))
+}
