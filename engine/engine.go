@@ -45,6 +45,8 @@ type Config struct {
 	// Shards is how many parts of the entities work in parallel. 0 is one for
 	// each processor.
 	Shards int
+	// Without names detectors that are left out.
+	Without []string
 	// Entities is how many tokens, actors and addresses each a tenant may have that
 	// are judged. 0 is 256 Ki.
 	Entities int
@@ -141,6 +143,9 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		policies:  &policy.Set{},
 	}
 	for _, entry := range detect.All {
+		if slices.Contains(cfg.Without, entry.Name) {
+			continue
+		}
 		d := entry.New(c.hash)
 		c.detectors = append(c.detectors, d)
 		c.byName[entry.Name] = d

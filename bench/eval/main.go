@@ -32,6 +32,7 @@ type world struct {
 	benign           bool
 	file             string // overrides of the benign world; "" if none
 	fixed            int
+	without          string  // detectors left out, with commas between
 	rate             float64 // asked of the program; 0 if it is to decide
 	verbose          bool
 }
@@ -49,6 +50,7 @@ func main() {
 	flag.StringVar(&w.file, "world", "", "JSON file that changes the benign world")
 	flag.IntVar(&w.fixed, "fixed", 56, "score at which the shipped threshold stands")
 	flag.Float64Var(&w.rate, "rate", 0, "false findings per token and week that the program is asked for; 0 leaves it alone")
+	flag.StringVar(&w.without, "without", "", "detectors to leave out, with commas between")
 	flag.BoolVar(&w.verbose, "v", false, "print the scorer's whole table of each world")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -167,6 +169,11 @@ func (w world) scanArgs(ctx context.Context, dir string) ([]string, error) {
 	args := []string{"scan", "--json"}
 	if w.rate > 0 {
 		args = append(args, "--rate", strconv.FormatFloat(w.rate, 'g', -1, 64))
+	}
+	for name := range strings.SplitSeq(w.without, ",") {
+		if name != "" {
+			args = append(args, "--without", name)
+		}
 	}
 	for _, t := range tables {
 		if strings.Contains(string(help), t.flag) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine"
+	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/ingest"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/seal"
@@ -26,6 +27,7 @@ type scanCmd struct {
 	tableFlags
 	policyFlags
 	Rate     float64  `help:"False findings to be expected per token and week." default:"0.2" placeholder:"N"`
+	Without  []string `help:"Detector to leave out; may repeat." placeholder:"DETECTOR"`
 	MinScore int      `help:"Leave out findings below this score." placeholder:"N"`
 	Files    []string `arg:"" name:"file" help:"Files, folders, patterns, or - for standard input; .gz and .zst too."`
 }
@@ -70,6 +72,11 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
+	for _, name := range cmd.Without {
+		if !slices.ContainsFunc(detect.All, func(e detect.Entry) bool { return e.Name == name }) {
+			return usage("--without %s: there is no such detector; tokenwatch detectors lists them", shown(name))
+		}
+	}
 	custom, err := readFormats(cmd.Formats)
 	if err != nil {
 		return err
@@ -101,7 +108,7 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	p := keys.sealer(c, mapping, custom, s.tables)
-	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
+	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, Without: cmd.Without, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {
 		return err
 	}
