@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"engine/finding":      {".", "engine/vec", "engine/feature", "engine/window", "engine/baseline"},
 	"engine/inventory":    {"."},
 	"engine/policy":       {"."},
+	"engine/sigma":        {"."},
 	"engine/enginetest":   {".", "storage"},
 	"engine":              {".", "storage", "engine/*"},
 	"engine/expr":         {".", "engine/vec"},

@@ -1,0 +1,393 @@
+package sigma
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Correlation is a compiled correlation: which groups of matches make one.
+type Correlation struct {
+	ID, Name, Title string
+	Level           Level
+	Tags            []string
+	Attack          []string
+	Type            string
+	Timespan        time.Duration
+
+	rules  []string // keys of the rules or correlations it is about, in order
+	group  []string
+	alias  map[string]map[string]string // alias → rule → field
+	field  []string
+	test   []bound
+	fields map[string]fieldMap // by key of rule
+}
+
+// Key names the correlation: its id, else its name, else its title.
+func (c *Correlation) Key() string { return cmp.Or(c.ID, c.Name, c.Title) }
+
+// Rules are the keys of what it correlates, in order.
+func (c *Correlation) Rules() []string { return c.rules }
+
+// bound is one comparison of a condition.
+type bound struct {
+	op    string
+	value float64
+}
+
+func (b bound) holds(x float64) bool {
+	switch b.op {
+	case "gt":
+		return x > b.value
+	case "gte":
+		return x >= b.value
+	case "lt":
+		return x < b.value
+	case "lte":
+		return x <= b.value
+	case "eq":
+		return x == b.value
+	default:
+		return x != b.value
+	}
+}
+
+// correlationTypes are those of specification 2.1.
+var correlationTypes = []string{"event_count", "value_count", "temporal", "temporal_ordered", "value_sum", "value_avg", "value_percentile"}
+
+// correlations compiles the correlations among the documents.
+func (l *Loader) correlations(pack *Pack, byName map[string]*Rule) {
+	named := map[string]*Correlation{}
+	type open struct {
+		p        *parsed
+		c        *Correlation
+		generate bool
+	}
+	var list []open
+	for i := range l.docs {
+		p := &l.docs[i]
+		if p.Correlation.Kind == 0 {
+			continue
+		}
+		c, generate, err := l.correlation(p)
+		if err != nil {
+			l.problem(p, err)
+			continue
+		}
+		list = append(list, open{p, c, generate})
+		for _, name := range []string{c.ID, c.Name, c.Key()} {
+			if name != "" {
+				named[name] = c
+			}
+		}
+	}
+	// One that rests on another stands after it; what rests on itself does not run.
+	state := map[*Correlation]int{}
+	var visit func(o open) bool
+	visit = func(o open) bool {
+		if state[o.c] != 0 {
+			return state[o.c] == 2
+		}
+		state[o.c] = 1
+		for i, name := range o.c.rules {
+			if r := byName[name]; r != nil {
+				o.c.rules[i] = r.Key()
+				o.c.fields[r.Key()] = r.fields
+				for _, byRule := range o.c.alias {
+					if f, ok := byRule[name]; ok {
+						byRule[r.Key()] = f
+					}
+				}
+				continue
+			}
+			other := named[name]
+			j := slices.IndexFunc(list, func(x open) bool { return x.c == other && other != nil })
+			if j < 0 || !visit(list[j]) {
+				l.problem(o.p, errors.New("it names a rule that is not here, does not run, or rests on itself"))
+				return false
+			}
+			o.c.rules[i] = other.Key()
+			// A correlation comes true at an event of one of its rules.
+			o.c.fields[other.Key()] = other.fields[other.rules[len(other.rules)-1]]
+		}
+		state[o.c] = 2
+		pack.Correlations = append(pack.Correlations, o.c)
+		if !o.generate {
+			for _, name := range o.c.rules {
+				if r := byName[name]; r != nil {
+					r.Silent = true
+				}
+			}
+		}
+		return true
+	}
+	for _, o := range list {
+		visit(o)
+	}
+}
+
+var aggregations = regexp.MustCompile(`^\s*(count|sum|avg)\s*\(\s*([\w.@-]*)\s*\)\s*(?:by\s+([\w.@-]+))?\s*(>=|<=|>|<|=|==)\s*(\d+)\s*$`)
+
+// aggregation makes a correlation of what a rule of before Sigma 2 has behind |:
+// count(field) by field > number, within its timeframe.
+func aggregation(r *Rule, text, timeframe string) (*Correlation, error) {
+	m := aggregations.FindStringSubmatch(text)
+	if m == nil {
+		return nil, errors.New("the aggregation behind | is none that is supported: write a correlation")
+	}
+	within, err := span(timeframe)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseFloat(m[5], 64)
+	if err != nil {
+		return nil, errors.New("the aggregation behind | has no number")
+	}
+	c := &Correlation{
+		ID: r.ID, Name: r.Name, Title: r.Title, Level: r.Level, Tags: r.Tags, Attack: r.Attack, Timespan: within,
+		rules: []string{r.Key()}, fields: map[string]fieldMap{r.Key(): r.fields},
+		test: []bound{{map[string]string{">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "eq", "==": "eq"}[m[4]], n}},
+	}
+	if m[3] != "" {
+		c.group = []string{m[3]}
+	}
+	if m[2] != "" {
+		c.field = []string{m[2]}
+	}
+	switch {
+	case m[1] == "count" && m[2] == "":
+		c.Type = "event_count"
+	case m[2] == "":
+		return nil, errors.New("the aggregation behind | names no field")
+	default:
+		c.Type = map[string]string{"count": "value_count", "sum": "value_sum", "avg": "value_avg"}[m[1]]
+	}
+	return c, nil
+}
+
+func (l *Loader) correlation(p *parsed) (*Correlation, bool, error) {
+	var body struct {
+		Type      string                       `yaml:"type"`
+		Rules     yaml.Node                    `yaml:"rules"`
+		GroupBy   yaml.Node                    `yaml:"group-by"`
+		Timespan  string                       `yaml:"timespan"`
+		Timeframe string                       `yaml:"timeframe"`
+		Condition map[string]yaml.Node         `yaml:"condition"`
+		Aliases   map[string]map[string]string `yaml:"aliases"`
+		Generate  bool                         `yaml:"generate"`
+	}
+	if err := p.Correlation.Decode(&body); err != nil {
+		return nil, false, at(&p.Correlation, "the correlation cannot be read")
+	}
+	c := &Correlation{
+		ID: p.ID, Name: p.Name, Title: p.Title, Level: Level(strings.ToLower(p.Level)), Tags: p.Tags, Attack: techniques(p.Tags),
+		Type: body.Type, alias: body.Aliases, fields: map[string]fieldMap{},
+	}
+	if c.Title == "" {
+		return nil, false, errors.New("it has no title")
+	}
+	if c.Level == "" {
+		c.Level = Medium
+	}
+	if !slices.Contains(correlationTypes, c.Type) {
+		return nil, false, at(&p.Correlation, "there is no such type of correlation in Sigma 2.1")
+	}
+	var err error
+	if c.rules, err = texts(&body.Rules); err != nil || len(c.rules) == 0 {
+		return nil, false, at(&p.Correlation, "the correlation names no rules")
+	}
+	if c.group, err = texts(&body.GroupBy); err != nil {
+		return nil, false, at(&p.Correlation, "group-by is no list of fields")
+	}
+	if c.Timespan, err = span(cmp.Or(body.Timespan, body.Timeframe)); err != nil {
+		return nil, false, at(&p.Correlation, "%v", err)
+	}
+	for op, v := range body.Condition {
+		if op == "field" {
+			if c.field, err = texts(&v); err != nil {
+				return nil, false, at(&v, "field is no text and no list of texts")
+			}
+			continue
+		}
+		x, err := strconv.ParseFloat(v.Value, 64)
+		if err != nil || math.IsNaN(x) || !slices.Contains([]string{"gt", "gte", "lt", "lte", "eq", "neq"}, op) {
+			return nil, false, at(&v, "the condition has no such comparison")
+		}
+		c.test = append(c.test, bound{op, x})
+	}
+	slices.SortFunc(c.test, func(a, b bound) int { return cmp.Compare(a.op, b.op) })
+	temporal := strings.HasPrefix(c.Type, "temporal")
+	if len(c.test) == 0 {
+		if !temporal {
+			return nil, false, at(&p.Correlation, "the correlation has no condition")
+		}
+		c.test = []bound{{"gte", float64(len(c.rules))}}
+	}
+	if strings.HasPrefix(c.Type, "value_") && len(c.field) == 0 {
+		return nil, false, at(&p.Correlation, "the condition names no field")
+	}
+	return c, body.Generate, nil
+}
+
+// texts reads one text or a list of them.
+func texts(n *yaml.Node) (out []string, err error) {
+	switch n.Kind {
+	case 0:
+		return nil, nil
+	case yaml.ScalarNode:
+		return []string{n.Value}, nil
+	}
+	err = n.Decode(&out)
+	return out, err
+}
+
+// span reads a time span: a number and s, m, h or d.
+func span(s string) (time.Duration, error) {
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	bad := errors.New("timespan is a number and s, m, h or d, at most 30d")
+	if len(s) < 2 {
+		return 0, bad
+	}
+	n, err := strconv.Atoi(s[:len(s)-1])
+	unit, ok := units[s[len(s)-1]]
+	if err != nil || !ok || n <= 0 || n > 30*24*3600 || time.Duration(n)*unit > 30*24*time.Hour {
+		return 0, bad
+	}
+	return time.Duration(n) * unit, nil
+}
+
+// Hit is one match of a rule, or of a correlation, as correlations look at it.
+type Hit struct {
+	Rule   string // key
+	Millis int64  // event time, UTC milliseconds since 1970
+	Tie    uint32 // orders hits of the same time
+	Group  string // values of group-by, "" where a rule's hit has not all of them
+	Value  string // of the condition's field
+}
+
+// Hits returns how the correlation sees rows that a rule matches: with the values
+// of its group and field. A row without all values of the group is left out.
+func (c *Correlation) Hits(v *View, rule string, rows []int, millis []int64, ties func(row int) uint32) (out []Hit, at []int) {
+	for _, row := range rows {
+		group, ok := c.join(v, rule, c.group, row)
+		if !ok {
+			continue
+		}
+		value, _ := c.join(v, rule, c.field, row)
+		out = append(out, Hit{Rule: rule, Millis: millis[row], Tie: ties(row), Group: group, Value: value})
+		at = append(at, row)
+	}
+	return out, at
+}
+
+// join returns the values of fields in a row, and whether it has all of them.
+func (c *Correlation) join(v *View, rule string, names []string, row int) (string, bool) {
+	var b strings.Builder
+	for i, name := range names {
+		if byRule, ok := c.alias[name]; ok {
+			name = cmp.Or(byRule[rule], name)
+		}
+		values := v.values(c.fields[rule].field(name), row)
+		if len(values) == 0 {
+			return "", false
+		}
+		if i > 0 {
+			b.WriteByte(0)
+		}
+		b.WriteString(values[0])
+	}
+	return b.String(), true
+}
+
+// Fires returns the places of the hits at which the correlation comes true, among
+// hits of one group in order of time. The window slides: at each hit it holds the
+// hits of the timespan before and with it. While it stays true it does not fire
+// again.
+func (c *Correlation) Fires(hits []Hit) (fires []int) {
+	from, was := 0, false
+	for i := range hits {
+		for hits[i].Millis-hits[from].Millis > c.Timespan.Milliseconds() {
+			from++
+		}
+		is := c.holds(hits[from : i+1])
+		if is && !was {
+			fires = append(fires, i)
+		}
+		was = is
+	}
+	return fires
+}
+
+func (c *Correlation) holds(window []Hit) bool {
+	x, ok := c.measure(window)
+	if !ok {
+		return false
+	}
+	for _, b := range c.test {
+		if !b.holds(x) {
+			return false
+		}
+	}
+	return true
+}
+
+// measure is the number that the condition is about.
+func (c *Correlation) measure(window []Hit) (float64, bool) {
+	switch c.Type {
+	case "event_count":
+		return float64(len(window)), true
+	case "temporal":
+		seen := map[string]bool{}
+		for _, h := range window {
+			seen[h.Rule] = true
+		}
+		return float64(len(seen)), true
+	case "temporal_ordered":
+		next := 0
+		for _, h := range window {
+			if next < len(c.rules) && h.Rule == c.rules[next] {
+				next++
+			}
+		}
+		return float64(next), true
+	case "value_count":
+		seen := map[string]bool{}
+		for _, h := range window {
+			seen[h.Value] = true
+		}
+		return float64(len(seen)), true
+	}
+	var values []float64
+	sum := 0.0
+	for _, h := range window {
+		if x, err := strconv.ParseFloat(h.Value, 64); err == nil {
+			values = append(values, x)
+			sum += x
+		}
+	}
+	if c.Type == "value_percentile" {
+		// The share of the window's events, in percent, that have the value of the
+		// last one: rare where it is small.
+		same := 0
+		for _, h := range window {
+			if h.Value == window[len(window)-1].Value {
+				same++
+			}
+		}
+		return float64(float64(100*same) / float64(len(window))), true
+	}
+	if len(values) == 0 {
+		return 0, false
+	}
+	if c.Type == "value_avg" {
+		return sum / float64(len(values)), true
+	}
+	return sum, true
+}

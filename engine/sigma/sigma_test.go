@@ -1,0 +1,107 @@
+package sigma
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/tokenwatch/tokenwatch"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// events makes a batch of lines of name=value words; a name that is no column is
+// an attribute, and _ stands for a space. at=90s is the time.
+func events(t testing.TB, lines string) *tokenwatch.Batch {
+	var b tokenwatch.Builder
+	var row tokenwatch.Row
+	for line := range strings.Lines(lines) {
+		row.Reset()
+		row.SetInt(tokenwatch.ColTime, time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC).UnixNano())
+		for _, word := range strings.Fields(line) {
+			name, value, _ := strings.Cut(word, "=")
+			value = strings.ReplaceAll(value, "_", " ")
+			c, ok := tokenwatch.ColumnByName(name)
+			switch {
+			case name == "at":
+				d, err := time.ParseDuration(value)
+				must(t, err)
+				row.SetInt(tokenwatch.ColTime, row.Int(tokenwatch.ColTime)+int64(d))
+			case !ok || c.String() != name:
+				row.AddAttr([]byte(name), []byte(value))
+			case c.Kind() == tokenwatch.KindInt:
+				n, err := strconv.ParseInt(value, 10, 64)
+				must(t, err)
+				row.SetInt(c, n)
+			case c.Kind() == tokenwatch.KindAddr:
+				row.SetAddr(netip.MustParseAddr(value))
+			default:
+				row.SetText(c, []byte(value))
+			}
+		}
+		b.Append(&row)
+	}
+	return b.Batch()
+}
+
+// TestGolden shows rules and what they match: the documents, a line of =, events.
+func TestGolden(t *testing.T) {
+	datadriven.Walk(t, "../../testdata/sigma", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			docs, lines, _ := strings.Cut(d.Input, "\n===\n")
+			l := Loader{Placeholders: map[string][]string{"admins": {"root", "adm*"}}}
+			l.Load("rule.yml", []byte(docs))
+			pack := l.Compile()
+			var out strings.Builder
+			for _, p := range pack.Problems {
+				fmt.Fprintln(&out, p.Error())
+			}
+			if lines == "" {
+				return out.String()
+			}
+			v := NewView(events(t, lines))
+			var millis []int64
+			for i := range v.rows {
+				millis = append(millis, v.batch.Int(tokenwatch.ColTime, i)/1e6)
+			}
+			for _, r := range pack.Rules {
+				if !r.Silent {
+					fmt.Fprintf(&out, "%s %s: %v\n", r.Title, r.Level, r.Match(v))
+				}
+			}
+			run := Run(pack)
+			for _, f := range run.Take(v, millis, func(row int) uint32 { return uint32(row) }) {
+				fmt.Fprintf(&out, "%s %s: %q at %d after %v\n", f.By.Title, f.By.Level, strings.ReplaceAll(f.Group, "\x00", "/"), f.Rows[len(f.Rows)-1], f.Rows[:len(f.Rows)-1])
+			}
+			return out.String()
+		})
+	})
+}
+
+// FuzzLoad: whatever the document, it is a rule or a problem, and rules can look at
+// events.
+func FuzzLoad(f *testing.F) {
+	f.Add("title: t\nlogsource: {category: webserver}\ndetection:\n  s:\n    cs-method|contains|all: [a, b]\n  condition: 1 of s* and not (s or s)\n")
+	f.Add("title: t\nlogsource: {product: aws, service: cloudtrail}\ndetection:\n  k: [x, '*y?']\n  condition: k | count(a) by b > 3\n  timeframe: 5m\n")
+	f.Add("title: c\ncorrelation:\n  type: temporal\n  rules: [c]\n  timespan: 5m\n---\ntitle: f\nfilter:\n  rules: any\n  s: {a|re: 'x+'}\n  condition: s\n")
+	b := events(f, "format=combined method=GET path=/a?b\nformat=cloudtrail action=s3:Get user_name=x\n")
+	f.Fuzz(func(t *testing.T, doc string) {
+		var l Loader
+		l.Load("f", []byte(doc))
+		for _, r := range l.Compile().Rules {
+			r.Match(NewView(b))
+		}
+	})
+}
