@@ -263,30 +263,6 @@ func span(s string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil
 }
 
-// Hit is one match of a rule, or of a correlation, as correlations look at it.
-type Hit struct {
-	Rule   string // key
-	Millis int64  // event time, UTC milliseconds since 1970
-	Tie    uint32 // orders hits of the same time
-	Group  string // values of group-by, "" where a rule's hit has not all of them
-	Value  string // of the condition's field
-}
-
-// Hits returns how the correlation sees rows that a rule matches: with the values
-// of its group and field. A row without all values of the group is left out.
-func (c *Correlation) Hits(v *View, rule string, rows []int, millis []int64, ties func(row int) uint32) (out []Hit, at []int) {
-	for _, row := range rows {
-		group, ok := c.join(v, rule, c.group, row)
-		if !ok {
-			continue
-		}
-		value, _ := c.join(v, rule, c.field, row)
-		out = append(out, Hit{Rule: rule, Millis: millis[row], Tie: ties(row), Group: group, Value: value})
-		at = append(at, row)
-	}
-	return out, at
-}
-
 // join returns the values of fields in a row, and whether it has all of them.
 func (c *Correlation) join(v *View, rule string, names []string, row int) (string, bool) {
 	var b strings.Builder
@@ -306,17 +282,17 @@ func (c *Correlation) join(v *View, rule string, names []string, row int) (strin
 	return b.String(), true
 }
 
-// Fires returns the places of the hits at which the correlation comes true, among
-// hits of one group in order of time. The window slides: at each hit it holds the
-// hits of the timespan before and with it. While it stays true it does not fire
-// again.
-func (c *Correlation) Fires(hits []Hit) (fires []int) {
+// fires returns the places of the events at which the correlation comes true,
+// among those of one group in order of time. The window slides: at each event it
+// holds the events of the timespan before and with it. While it stays true it does
+// not fire again.
+func (c *Correlation) fires(list []Candidate) (fires []int) {
 	from, was := 0, false
-	for i := range hits {
-		for hits[i].Millis-hits[from].Millis > c.Timespan.Milliseconds() {
+	for i := range list {
+		for list[i].Ref.Millis-list[from].Ref.Millis > c.Timespan.Milliseconds() {
 			from++
 		}
-		is := c.holds(hits[from : i+1])
+		is := c.holds(list[from : i+1])
 		if is && !was {
 			fires = append(fires, i)
 		}
@@ -325,7 +301,7 @@ func (c *Correlation) Fires(hits []Hit) (fires []int) {
 	return fires
 }
 
-func (c *Correlation) holds(window []Hit) bool {
+func (c *Correlation) holds(window []Candidate) bool {
 	x, ok := c.measure(window)
 	if !ok {
 		return false
@@ -339,20 +315,20 @@ func (c *Correlation) holds(window []Hit) bool {
 }
 
 // measure is the number that the condition is about.
-func (c *Correlation) measure(window []Hit) (float64, bool) {
+func (c *Correlation) measure(window []Candidate) (float64, bool) {
 	switch c.Type {
 	case "event_count":
 		return float64(len(window)), true
 	case "temporal":
 		seen := map[string]bool{}
 		for _, h := range window {
-			seen[h.Rule] = true
+			seen[h.Child] = true
 		}
 		return float64(len(seen)), true
 	case "temporal_ordered":
 		next := 0
 		for _, h := range window {
-			if next < len(c.rules) && h.Rule == c.rules[next] {
+			if next < len(c.rules) && h.Child == c.rules[next] {
 				next++
 			}
 		}

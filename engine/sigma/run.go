@@ -3,123 +3,137 @@ package sigma
 import (
 	"cmp"
 	"slices"
+	"strings"
+
+	"github.com/tokenwatch/tokenwatch"
 )
 
-// Running is a pack at work on one stream of events. What its correlations hold is
-// bounded: of a group the newest maxHits hits within the timespan, and of groups
-// those that had hits last.
-type Running struct {
-	pack   *Pack
-	groups map[groupKey][]held
-	newest map[string]int64 // by correlation: greatest time of a hit
+// Candidate is an event that a rule matches, as one correlation looks at it.
+type Candidate struct {
+	_      struct{} `cbor:",toarray"`
+	Child  string   // key of the rule, or of a correlation that may come true at the event
+	Ref    tokenwatch.EventRef
+	Entity tokenwatch.Entity
+	Group  string // values of group-by, joined by NUL
+	Value  string // of the condition's field
 }
 
-type groupKey struct{ correlation, group string }
+// MaxCandidates bounds the events held for one correlation; the oldest go first.
+const MaxCandidates = 20_000
 
-// held is a hit with the row it came from; the row is of the batch at hand, or -1.
-type held struct {
-	Hit
-	row int
+// Follower holds the events that correlations may still need. What it says depends
+// on which events it was given, not on their order.
+type Follower struct {
+	pack *Pack
+	// Held are the candidates of each correlation, by its key, in order of time.
+	Held map[string][]Candidate
 }
 
-const (
-	maxHits   = 10_000 // of one group
-	maxGroups = 100_000
-)
+// Follow makes a follower of a pack's correlations.
+func Follow(pack *Pack) *Follower { return &Follower{pack, map[string][]Candidate{}} }
 
-// Fired is a correlation that came true.
+// Take takes in the rows of a view that rules match, by the rule's key, and tells
+// whether any correlation is concerned.
+func (f *Follower) Take(v *View, matches map[string][]int, ref func(row int) tokenwatch.EventRef, entity func(row int) tokenwatch.Entity) bool {
+	changed := false
+	for _, c := range f.pack.Correlations {
+		list := f.Held[c.Key()]
+		before := len(list)
+		for _, child := range c.rules {
+			for _, row := range f.events(child, matches) {
+				group, ok := c.join(v, child, c.group, row)
+				if !ok {
+					continue // it has not all fields to group by
+				}
+				value, _ := c.join(v, child, c.field, row)
+				list = append(list, Candidate{Child: child, Ref: ref(row), Entity: entity(row), Group: group, Value: value})
+			}
+		}
+		if len(list) == before {
+			continue
+		}
+		changed = true
+		slices.SortStableFunc(list, func(a, b Candidate) int {
+			return cmp.Or(a.Ref.Compare(b.Ref), strings.Compare(a.Child, b.Child))
+		})
+		f.Held[c.Key()] = slices.Clone(list[max(0, len(list)-MaxCandidates):])
+	}
+	return changed
+}
+
+// events are the rows at which a rule, or a correlation, may come true.
+func (f *Follower) events(key string, matches map[string][]int) []int {
+	for _, c := range f.pack.Correlations {
+		if c.Key() == key && !c.ofOneRule(key) {
+			var rows []int
+			for _, child := range c.rules {
+				rows = append(rows, f.events(child, matches)...)
+			}
+			slices.Sort(rows)
+			return slices.Compact(rows)
+		}
+	}
+	return matches[key]
+}
+
+// ofOneRule tells whether the correlation is the aggregation of a rule of before
+// Sigma 2, whose key it shares.
+func (c *Correlation) ofOneRule(key string) bool { return len(c.rules) == 1 && c.rules[0] == key }
+
+// Forget drops what is older than twice a correlation's timespan before a time, in
+// UTC milliseconds since 1970.
+func (f *Follower) Forget(millis int64) {
+	for _, c := range f.pack.Correlations {
+		list := f.Held[c.Key()]
+		i, _ := slices.BinarySearchFunc(list, millis-2*c.Timespan.Milliseconds(), func(x Candidate, t int64) int { return cmp.Compare(x.Ref.Millis, t) })
+		switch {
+		case i == len(list):
+			delete(f.Held, c.Key())
+		case i > 0:
+			f.Held[c.Key()] = slices.Clone(list[i:])
+		}
+	}
+}
+
+// Fired is a correlation that came true in a group.
 type Fired struct {
-	By    *Correlation
-	Group string
-	Rows  []int // of the batch at hand, among the hits that made it true; the last is the one that did
+	By     *Correlation
+	Group  string
+	Entity tokenwatch.Entity     // of the event at which it did
+	Events []tokenwatch.EventRef // that made it true, earliest first; the last is the one at which it did
 }
 
-// Run makes a pack ready for a stream.
-func Run(pack *Pack) *Running {
-	return &Running{pack: pack, groups: map[groupKey][]held{}, newest: map[string]int64{}}
-}
-
-// Take looks at a batch, and returns the correlations that came true, in the order
-// of the pack and of time. millis and ties order its rows.
-func (r *Running) Take(v *View, millis []int64, ties func(row int) uint32) (fired []Fired) {
-	if len(r.pack.Correlations) == 0 {
-		return nil
-	}
-	matches := map[string][]int{}
-	for _, rule := range r.pack.Rules {
-		if rows := rule.Match(v); len(rows) > 0 {
-			matches[rule.Key()] = rows
-		}
-	}
-	for _, c := range r.pack.Correlations {
-		var touched []groupKey
-		for _, name := range c.rules {
-			hits, rows := c.Hits(v, name, matches[name], millis, ties)
-			for i, h := range hits {
-				k := groupKey{c.Key(), h.Group}
-				if !slices.Contains(touched, k) {
-					touched = append(touched, k)
-				}
-				r.groups[k] = append(r.groups[k], held{Hit: h, row: rows[i]})
-				r.newest[c.Key()] = max(r.newest[c.Key()], h.Millis)
+// Fired returns where correlations came true among all events held, in the order
+// of the pack, of groups and of time.
+func (f *Follower) Fired() (out []Fired) {
+	trueAt := map[string]map[tokenwatch.EventRef]bool{} // by correlation
+	for _, c := range f.pack.Correlations {
+		trueAt[c.Key()] = map[tokenwatch.EventRef]bool{}
+		groups := map[string][]Candidate{}
+		for _, x := range f.Held[c.Key()] {
+			if at, chained := trueAt[x.Child]; chained && x.Child != c.Key() && !at[x.Ref] {
+				continue
 			}
+			groups[x.Group] = append(groups[x.Group], x)
 		}
-		var became []int
-		for _, k := range touched {
-			list := r.sorted(c, k)
-			hits := make([]Hit, len(list))
-			for i := range list {
-				hits[i] = list[i].Hit
-			}
-			for _, at := range c.Fires(hits) {
-				if list[at].row < 0 {
-					continue // told with an earlier batch
-				}
-				f := Fired{By: c, Group: k.group}
-				for j := range list[:at+1] {
-					if list[j].row >= 0 && list[at].Millis-list[j].Millis <= c.Timespan.Milliseconds() {
-						f.Rows = append(f.Rows, list[j].row)
+		names := make([]string, 0, len(groups))
+		for name := range groups {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			list := groups[name]
+			for _, i := range c.fires(list) {
+				fired := Fired{By: c, Group: name, Entity: list[i].Entity}
+				for j := range list[:i+1] {
+					if list[i].Ref.Millis-list[j].Ref.Millis <= c.Timespan.Milliseconds() {
+						fired.Events = append(fired.Events, list[j].Ref)
 					}
 				}
-				fired = append(fired, f)
-				became = append(became, list[at].row)
-			}
-			for i := range list {
-				list[i].row = -1
+				trueAt[c.Key()][list[i].Ref] = true
+				out = append(out, fired)
 			}
 		}
-		if len(became) > 0 {
-			slices.Sort(became)
-			matches[c.Key()] = slices.Compact(became)
-		}
-		r.forget(c)
 	}
-	return fired
-}
-
-// sorted puts the hits of a group in order of time and drops those that no hit to
-// come can be together with.
-func (r *Running) sorted(c *Correlation, k groupKey) []held {
-	list := r.groups[k]
-	slices.SortStableFunc(list, func(a, b held) int {
-		return cmp.Or(cmp.Compare(a.Millis, b.Millis), cmp.Compare(a.Tie, b.Tie), cmp.Compare(a.Rule, b.Rule))
-	})
-	if len(list) > maxHits {
-		list = slices.Clone(list[len(list)-maxHits:])
-	}
-	r.groups[k] = list
-	return list
-}
-
-// forget drops what is out of the timespan of everything to come, and the oldest
-// groups where there are too many.
-func (r *Running) forget(c *Correlation) {
-	if len(r.groups) <= maxGroups {
-		return
-	}
-	for k, list := range r.groups {
-		if k.correlation == c.Key() && r.newest[c.Key()]-list[len(list)-1].Millis > 2*c.Timespan.Milliseconds() {
-			delete(r.groups, k)
-		}
-	}
+	return out
 }

@@ -72,18 +72,24 @@ func TestGolden(t *testing.T) {
 				return out.String()
 			}
 			v := NewView(events(t, lines))
-			var millis []int64
-			for i := range v.rows {
-				millis = append(millis, v.batch.Int(tokenwatch.ColTime, i)/1e6)
-			}
+			matches := map[string][]int{}
 			for _, r := range pack.Rules {
+				matches[r.Key()] = r.Match(v)
 				if !r.Silent {
-					fmt.Fprintf(&out, "%s %s: %v\n", r.Title, r.Level, r.Match(v))
+					fmt.Fprintf(&out, "%s %s: %v\n", r.Title, r.Level, matches[r.Key()])
 				}
 			}
-			run := Run(pack)
-			for _, f := range run.Take(v, millis, func(row int) uint32 { return uint32(row) }) {
-				fmt.Fprintf(&out, "%s %s: %q at %d after %v\n", f.By.Title, f.By.Level, strings.ReplaceAll(f.Group, "\x00", "/"), f.Rows[len(f.Rows)-1], f.Rows[:len(f.Rows)-1])
+			f := Follow(pack)
+			f.Take(v, matches, func(row int) tokenwatch.EventRef {
+				return tokenwatch.EventRef{Millis: v.batch.Int(tokenwatch.ColTime, row) / 1e6, Tie: uint32(row), Row: uint32(row)}
+			}, func(int) tokenwatch.Entity { return tokenwatch.Entity{} })
+			for _, x := range f.Fired() {
+				var rows []uint32
+				for _, e := range x.Events {
+					rows = append(rows, e.Row)
+				}
+				last := len(rows) - 1
+				fmt.Fprintf(&out, "%s %s: %q at %d after %v\n", x.By.Title, x.By.Level, strings.ReplaceAll(x.Group, "\x00", "/"), rows[last], rows[:last])
 			}
 			return out.String()
 		})
