@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,6 +93,8 @@ var factFields = [...]string{
 	"responseelements.credentials.accesskeyid", "responseelements.credentials.expiration", "responseelements.assumedroleuser.arn",
 	"responseelements.servicespecificcredential.servicespecificcredentialid", "requestparameters.servicespecificcredentialid",
 	"responseelements.servicespecificcredential.username",
+	"responseelements.sshpublickey.sshpublickeyid", "requestparameters.sshpublickeyid", "responseelements.id", "requestparameters.apikey",
+	"requestparameters.createapikeyinput.name",
 }
 
 // Places in factFields.
@@ -106,7 +109,15 @@ const (
 	ctCreatedCredential
 	ctGivenCredential
 	ctCredentialUser
+	ctCreatedSSH
+	ctGivenSSH
+	ctCreatedAPIKey
+	ctGivenAPIKey
+	ctAPIKeyName
 )
+
+// ctUserName is the place of requestParameters.userName.
+var ctUserName = ctResource + slot(slices.Index(resourceFields[:], "requestparameters.username"))
 
 // cloudTrailRules are the fields by folded path. Those of resourceFields and
 // factFields are attrs as well.
@@ -164,6 +175,9 @@ func (p *cloudTrail) complete() error {
 	p.identity()
 	p.origin()
 	p.result()
+	if v := s[ctGivenAPIKey]; v != nil && string(service) != "apigateway" { // where it is an id
+		row.AddIncidental("api_key", v)
+	}
 	if string(row.Text(tokenwatch.ColOutcome)) == "success" {
 		p.lifecycle()
 	}
@@ -278,6 +292,33 @@ func (p *cloudTrail) lifecycle() {
 				kind = tokenwatch.FactRotated
 			}
 			fact(kind, tokenwatch.NameProviderID, id, "aws_service_credential")
+		}
+	case "iam:UploadSSHPublicKey":
+		if s[ctCreatedSSH] != nil {
+			f := fact(tokenwatch.FactCreated, tokenwatch.NameProviderID, s[ctCreatedSSH], "aws_ssh_key")
+			f.Owner, f.Expires = s[ctUserName], tokenwatch.Never
+		}
+	case "iam:UpdateSSHPublicKey":
+		kind, ok := map[string]tokenwatch.FactKind{"Inactive": tokenwatch.FactDisabled, "Active": tokenwatch.FactEnabled}[string(s[ctKeyStatus])]
+		if ok && s[ctGivenSSH] != nil {
+			fact(kind, tokenwatch.NameProviderID, s[ctGivenSSH], "aws_ssh_key")
+		}
+	case "iam:DeleteSSHPublicKey":
+		if s[ctGivenSSH] != nil {
+			fact(tokenwatch.FactRevoked, tokenwatch.NameProviderID, s[ctGivenSSH], "aws_ssh_key")
+		}
+	case "apigateway:CreateApiKey":
+		if s[ctCreatedAPIKey] != nil {
+			f := fact(tokenwatch.FactCreated, tokenwatch.NameProviderID, s[ctCreatedAPIKey], "aws_api_key")
+			f.Label, f.Expires = s[ctAPIKeyName], tokenwatch.Never
+		}
+	case "apigateway:DeleteApiKey":
+		if s[ctGivenAPIKey] != nil {
+			fact(tokenwatch.FactRevoked, tokenwatch.NameProviderID, s[ctGivenAPIKey], "aws_api_key")
+		}
+	case "iam:DeleteUser":
+		if s[ctUserName] != nil {
+			row.AddFact(tokenwatch.FactOwnerLeft).Owner = s[ctUserName]
 		}
 	}
 }
