@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -62,8 +63,7 @@ type breach struct {
 	Day      int32
 	Events   []tokenwatch.EventRef // earliest first; of a posture, the record that tells of it
 	At       int64                 // of a posture: since when, ns; 0 if it is about events
-	First    int32                 // hours of the first and the last event
-	Last     int32
+	Hours    uint32                // of the day that have such events, as bits; those of a posture's time
 	Message  string
 	Settled  bool
 	Gone     bool // it does not hold after all
@@ -90,7 +90,9 @@ func (g *guard) use(s *policy.Set) error {
 	g.adopt(s)
 	clear(g.timed)
 	for _, u := range g.inv.Units() {
-		g.review(u)
+		if err := g.review(u); err != nil {
+			return err
+		}
 	}
 	return g.tell(0)
 }
@@ -141,7 +143,9 @@ func (g *guard) take(r *feature.Rows) error {
 func (g *guard) weigh(changed []inventory.Change, offset tokenwatch.Offset) error {
 	for _, c := range changed {
 		before := c.Armed
-		g.review(c.Unit)
+		if err := g.review(c.Unit); err != nil {
+			return err
+		}
 		if armed := before | c.Unit.Root().Armed; armed != 0 && c.Before >= c.From {
 			if err := g.again(c, offset); err != nil {
 				return err
@@ -153,16 +157,16 @@ func (g *guard) weigh(changed []inventory.Change, offset tokenwatch.Offset) erro
 
 // again finds anew what broke a policy with a unit's tokens since a time.
 func (g *guard) again(c inventory.Change, before tokenwatch.Offset) error {
-	from := max(c.From, g.bound())
+	from := max(c.From-c.From%int64(time.Hour), g.bound()) // whole hours
 	only := map[tokenwatch.TokenID]bool{}
 	for _, id := range g.inv.IDs(c.Unit) {
 		only[id] = true
 		for _, b := range g.byToken[id] {
-			if b.At != 0 || b.Settled && b.Last < g.settled {
+			if b.At != 0 || b.Gone || b.Settled && b.last() < g.settled {
 				continue
 			}
 			b.Events = slices.DeleteFunc(b.Events, func(e tokenwatch.EventRef) bool { return e.Millis >= from/1e6 })
-			g.recount(b)
+			b.keepBefore(int32(from / int64(time.Hour)))
 			g.change(b)
 		}
 	}
@@ -187,12 +191,14 @@ func (g *guard) again(c inventory.Change, before tokenwatch.Offset) error {
 	return nil
 }
 
-// recount gives a breach of events its hours.
-func (g *guard) recount(b *breach) {
-	b.First, b.Last = math.MaxInt32, math.MinInt32
-	for _, e := range b.Events {
-		hour := int32(e.Millis / 3600_000)
-		b.First, b.Last = min(b.First, hour), max(b.Last, hour)
+// first and last are the hours of the first and the last event, which there must be.
+func (b *breach) first() int32 { return b.Day*24 + int32(bits.TrailingZeros32(b.Hours)) }
+func (b *breach) last() int32  { return b.Day*24 + int32(31-bits.LeadingZeros32(b.Hours)) }
+
+// keepBefore forgets the hours from one on.
+func (b *breach) keepBefore(hour int32) {
+	if n := hour - b.Day*24; n < 32 {
+		b.Hours &= 1<<max(n, 0) - 1
 	}
 }
 
@@ -258,33 +264,35 @@ type view struct {
 
 // hit notes an event that breaks a policy.
 func (g *guard) hit(p *policy.Policy, c *policy.Case, e tokenwatch.EventRef) {
+	b := g.breach(breachKey{c.Token.ID, p.ID, int32(e.Millis / 3600_000 / 24)})
+	g.note(b, e, func() string { return p.Say(c) })
+}
+
+// note adds an event to a breach.
+func (g *guard) note(b *breach, e tokenwatch.EventRef, say func() string) {
 	hour := int32(e.Millis / 3600_000)
-	b := g.breach(breachKey{c.Token.ID, p.ID, hour / 24})
 	at, same := slices.BinarySearchFunc(b.Events, e, tokenwatch.EventRef.Compare)
+	bit := uint32(1) << (hour % 24)
 	if same || at == tokenwatch.MaxEvidence {
-		if b.Last >= hour || same {
-			return
+		if b.Hours&bit == 0 {
+			b.Hours |= bit
+			g.change(b)
 		}
-		b.Last = hour
-		g.change(b)
 		return
 	}
 	if at == 0 {
-		b.Message = p.Say(c) // as the earliest event has it
+		b.Message = say() // as the earliest event has it
 	}
 	b.Events = slices.Insert(b.Events, at, e)
 	b.Events = b.Events[:min(len(b.Events), tokenwatch.MaxEvidence)]
-	if len(b.Events) == 1 {
-		b.First, b.Last = hour, hour
-	}
-	b.First, b.Last = min(b.First, hour), max(b.Last, hour)
+	b.Hours |= bit
 	g.change(b)
 }
 
 func (g *guard) breach(k breachKey) *breach {
 	b, ok := g.breaches[k]
 	if !ok {
-		b = &breach{Token: k.token, Policy: k.policy, Day: k.day, First: math.MaxInt32, Last: math.MinInt32}
+		b = &breach{Token: k.token, Policy: k.policy, Day: k.day}
 		g.add(b)
 	}
 	return b
@@ -323,7 +331,7 @@ type fact struct {
 
 // review goes through a unit's life, and compares what breaks a policy there
 // with what was found before.
-func (g *guard) review(u *inventory.Unit) {
+func (g *guard) review(u *inventory.Unit) error {
 	u = u.Root()
 	found := g.walk(u)
 	var known []*breach
@@ -346,31 +354,81 @@ func (g *guard) review(u *inventory.Unit) {
 		if f.cited {
 			b.Events = []tokenwatch.EventRef{f.ref}
 		}
-		hour := int32(f.at / int64(time.Hour))
-		b.First, b.Last = hour, hour
+		b.Hours = 1 << (f.at / int64(time.Hour) % 24)
 		g.change(b)
 	}
+	if err := g.move(u); err != nil {
+		return err
+	}
 	for _, b := range known {
-		settled := b.Settled && b.At/int64(time.Hour) < int64(g.settled)
+		if g.inv.Canonical(b.Token) != b.Token {
+			continue // moved
+		}
+		settled := b.Settled && b.last() < g.settled
 		if settled || slices.ContainsFunc(found, func(f fact) bool { return f.key == b.key() }) {
 			continue
 		}
 		b.Gone = true
-		if into := g.inv.Canonical(b.Token); into != b.Token {
-			b.Into = into
-		}
 		g.change(b)
 	}
+	return nil
+}
+
+// move makes breaches of ids that turned out to be another token's part of those
+// of that token, whether they have settled or not.
+func (g *guard) move(u *inventory.Unit) error {
+	for _, id := range g.inv.IDs(u) {
+		into := g.inv.Canonical(id)
+		if into == id {
+			continue
+		}
+		for _, b := range g.byToken[id] {
+			if b.Into == into {
+				continue
+			}
+			if b.At == 0 && !b.Gone {
+				for _, e := range b.Events {
+					if err := g.noteAgain(into, b, e); err != nil {
+						return err
+					}
+				}
+			}
+			b.Gone, b.Into = true, into
+			g.change(b)
+		}
+	}
+	return nil
+}
+
+// noteAgain notes an event of a breach for the token that it turned out to be of.
+func (g *guard) noteAgain(into tokenwatch.TokenID, b *breach, e tokenwatch.EventRef) error {
+	batch, err := g.log.Batch(e.Offset)
+	if err != nil {
+		return err
+	}
+	g.note(g.breach(breachKey{into, b.Policy, b.Day}), e, func() string {
+		p := g.policy(b.Policy)
+		if p == nil {
+			return b.Message // of a policy that is no longer in use
+		}
+		now := batch.Int(tokenwatch.ColTime, int(e.Row))
+		record, _ := g.inv.AsOf(into, now)
+		return p.Say(&policy.Case{Token: &record, Batch: batch, Row: int(e.Row), Now: now})
+	})
+	return nil
 }
 
 // walk lists what breaks policies in a unit's life so far, and arms the unit.
 func (g *guard) walk(u *inventory.Unit) (found []fact) {
 	on := make([]bool, len(g.policies.Policies))
-	var armed, timed uint64
+	var timed uint64
 	last := int64(math.MinInt64)
 	until := max(g.bound(), g.inv.Last(u))
 	put := func(p *policy.Policy, c *policy.Case, m *inventory.Moment) {
 		f := fact{key: breachKey{c.Token.ID, p.ID, int32(c.Now / int64(24*time.Hour))}, at: c.Now, message: p.Say(c)}
+		if slices.ContainsFunc(found, func(o fact) bool { return o.key == f.key }) {
+			return // once a day
+		}
 		if m != nil && m.Row >= 0 && m.Offset > 0 {
 			f.ref, f.cited = tokenwatch.EventRef{Millis: m.Time / 1e6, Row: uint32(m.Row), Offset: m.Offset}, true
 		}
@@ -380,9 +438,6 @@ func (g *guard) walk(u *inventory.Unit) (found []fact) {
 		for i, p := range g.policies.Policies {
 			c := policy.Case{Token: m.Token, Now: m.Time}
 			if p.OfEvents() {
-				if armed&(1<<i) == 0 && g.any&(1<<i) == 0 && p.MayHold(&c) {
-					armed |= 1 << i
-				}
 				continue
 			}
 			if p.OfFacts() {
@@ -413,13 +468,29 @@ func (g *guard) walk(u *inventory.Unit) (found []fact) {
 		}
 		last = m.Time
 	})
-	u.Armed, u.Timed = armed, timed
+	u.Armed, u.Timed = g.arm(u), timed
 	if timed != 0 {
 		g.timed[u] = struct{}{}
 	} else {
 		delete(g.timed, u)
 	}
 	return found
+}
+
+// arm tells which policies of events may hold of a unit's tokens at any time, as
+// far as is known: an end that was told of is one of what is to come.
+func (g *guard) arm(u *inventory.Unit) (armed uint64) {
+	if len(g.events) == 0 {
+		return 0
+	}
+	g.inv.Secrets(u, func(t *tokenwatch.TokenRecord, now int64) {
+		for _, i := range g.events {
+			if bit := uint64(1) << i; (armed|g.any)&bit == 0 && g.policies.Policies[i].MayHold(&policy.Case{Token: t, Now: now}) {
+				armed |= bit
+			}
+		}
+	})
+	return armed
 }
 
 // since finds the second in which a policy came to hold, after a time at which it
@@ -444,12 +515,34 @@ func since(p *policy.Policy, c *policy.Case, after int64) int64 {
 func (g *guard) settle(end int32) error {
 	if end/24 > g.checked/24 {
 		for u := range g.timed {
-			g.review(u)
+			if err := g.review(u); err != nil {
+				return err
+			}
 		}
+	}
+	if err := g.reviewSettling(); err != nil {
+		return err
 	}
 	g.checked = end
 	g.recent = slices.DeleteFunc(g.recent, func(x extent) bool { return x.latest < g.bound() })
 	return g.tell(0)
+}
+
+// reviewSettling looks once more at the units whose postures are about to settle:
+// use that came in since may speak against them.
+func (g *guard) reviewSettling() error {
+	units := map[*inventory.Unit]struct{}{}
+	for b := range g.open {
+		if u := g.inv.Of(b.Token); u != nil && b.At != 0 && !b.Gone && b.last() < g.settled {
+			units[u] = struct{}{}
+		}
+	}
+	for u := range units {
+		if err := g.review(u); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bound is the time before which everything has settled, in ns.
@@ -483,7 +576,7 @@ func (g *guard) tell(latest int64) error {
 
 func (g *guard) tellOne(b *breach, latest int64) error {
 	none := b.Gone || b.At == 0 && len(b.Events) == 0
-	settled := none || b.Last < g.settled
+	settled := none || b.last() < g.settled
 	if b.Revision > 0 && !settled && !none {
 		return nil // told; the rest when it has settled
 	}
@@ -546,7 +639,7 @@ func (g *guard) finding(b *breach, settled bool, latest int64) (tokenwatch.Findi
 			f.RequestIDs = append(f.RequestIDs, ev.RequestID)
 		}
 	}
-	f.Window = tokenwatch.Window{Start: finding.HourStart(b.First), End: finding.HourStart(b.Last + 1)}
+	f.Window = tokenwatch.Window{Start: finding.HourStart(b.first()), End: finding.HourStart(b.last() + 1)}
 	switch {
 	case b.At != 0:
 		f.Time = time.Unix(0, b.At).UTC()

@@ -308,6 +308,7 @@ func (t *tenant) loadTenant(r storage.Record) error {
 	}
 	t.watermark = storage.WatermarkAt(t.lateness, stored.Greatest)
 	t.settled, t.epoch = stored.Settled, stored.Epoch
+	t.guard.now.Store(stored.Greatest)
 	t.epoch.Ready()
 	t.lives.heirs = stored.Heirs
 	for i := range stored.Overflow {

@@ -168,7 +168,9 @@ func (v *Inventory) loadToken(r *record, s *tokenRecord) {
 	for _, c := range s.Coverage {
 		r.coverage = append(r.coverage, coverage{v.words.code(c.Source), c.First, c.Last, c.Events})
 	}
-	r.dirty = false
+	for _, d := range v.dirty { // what was learned was stored
+		d.dirty = false
+	}
 	v.dirty = v.dirty[:0]
 }
 

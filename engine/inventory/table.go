@@ -10,10 +10,11 @@ func (v *Inventory) Import(t *tokenwatch.Table, ns int64, offset tokenwatch.Offs
 	if t.Digest != v.imported {
 		v.imported, v.parts = t.Digest, 0
 	}
-	if t.Part <= v.parts {
+	part := max(t.Part, 1)
+	if part <= v.parts {
 		return nil
 	}
-	v.parts = t.Part
+	v.parts = part
 	if !t.Time.IsZero() {
 		ns = t.Time.UnixNano()
 	}

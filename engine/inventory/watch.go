@@ -47,6 +47,27 @@ func (v *Inventory) Walk(u *Unit, to int64, visit func(Moment)) {
 	})
 }
 
+// Secrets goes through a unit's life to its end, as far as is known, and calls
+// visit with each of its secrets whenever something was said.
+func (v *Inventory) Secrets(u *Unit, visit func(t *tokenwatch.TokenRecord, now int64)) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	u = u.Root()
+	v.walk(u, math.MaxInt64, func(m moment, l *life) {
+		if m.before && m.cause != nil && m.cause != soon {
+			return
+		}
+		now := m.ns
+		if m.cause == soon {
+			now++ // it has expired by then
+		}
+		for i := range l.keys {
+			t := v.view(u, l, &l.keys[i], now)
+			visit(&t, now)
+		}
+	})
+}
+
 // AsOf returns a token as it was at a time, and up to when nothing changes.
 func (v *Inventory) AsOf(id tokenwatch.TokenID, now int64) (out tokenwatch.TokenRecord, until int64) {
 	v.mu.RLock()
