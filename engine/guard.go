@@ -402,7 +402,7 @@ func (g *guard) move(u *inventory.Unit) error {
 
 // noteAgain notes an event of a breach for the token that it turned out to be of.
 func (g *guard) noteAgain(into tokenwatch.TokenID, b *breach, e tokenwatch.EventRef) error {
-	batch, err := g.log.Batch(e.Offset)
+	batch, row, err := g.log.Row(e)
 	if err != nil {
 		return err
 	}
@@ -411,9 +411,9 @@ func (g *guard) noteAgain(into tokenwatch.TokenID, b *breach, e tokenwatch.Event
 		if p == nil {
 			return b.Message // of a policy that is no longer in use
 		}
-		now := batch.Int(tokenwatch.ColTime, int(e.Row))
+		now := batch.Int(tokenwatch.ColTime, row)
 		record, _ := g.inv.AsOf(into, now)
-		return p.Say(&policy.Case{Token: &record, Batch: batch, Row: int(e.Row), Now: now})
+		return p.Say(&policy.Case{Token: &record, Batch: batch, Row: row, Now: now})
 	})
 	return nil
 }
