@@ -27,19 +27,20 @@ import (
 // until there are several of about their size: so a row is written a few times at
 // most, and a busy tenant's rows once.
 type mergeLimits struct {
-	rows   uint64        // of a merged segment, about; more make no better one
-	wait   int           // appended segments that are worth merging, however few their rows
-	fan    uint64        // merged segments of a size that become one of the next
-	least  uint64        // rows of the smallest size
-	parts  uint64        // appended segments in a merged one, at most
-	ranges uint64        // runs of offsets in a merged one, at most: its leaf names them
-	span   time.Duration // between the first and the last append in a merged one
-	small  int           // bytes up to which a merged segment goes the way of all writes
+	rows    uint64        // of a merged segment, about; more make no better one
+	wait    int           // appended segments that are worth merging, however few their rows
+	fan     uint64        // merged segments of a size that become one of the next
+	least   uint64        // rows of the smallest size
+	parts   uint64        // appended segments in a merged one, at most
+	ranges  uint64        // runs of offsets in a merged one, at most: its leaf names them
+	span    time.Duration // between the first and the last append in a merged one
+	backlog uint64        // rows that may wait for their hours to settle
+	small   int           // bytes up to which a merged segment goes the way of all writes
 }
 
 var defaultLimits = mergeLimits{
 	rows: 1 << 19, wait: 32, fan: 8, least: 1 << 11, parts: 4096, ranges: 1000,
-	span: 24 * time.Hour, small: 1 << 20,
+	span: 24 * time.Hour, backlog: 4 << 20, small: 1 << 20,
 }
 
 // merges is what merging keeps in mind. Only one of its methods runs at a time.
@@ -61,7 +62,7 @@ type piece struct {
 }
 
 // Merge merges segments of one tenant if that is worth while, and tells whether
-// it did. Only what a Step has covered is merged.
+// it did. Only what a Step has covered, and what lies in settled hours, is merged.
 func (s *Store) Merge(ctx context.Context) (bool, error) {
 	s.merges.mu.Lock()
 	defer s.merges.mu.Unlock()
@@ -122,6 +123,12 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 	if cursor == 0 || cursor <= edge {
 		return s.merges.limits.choose(pieces), nil
 	}
+	settled, err := s.settled(v.snapshot, tenant)
+	if err != nil {
+		return nil, err
+	}
+	waited := s.now().Add(-s.cfg.Lateness - settleAtLast).UnixNano()
+	backlog := s.backlog(tenant)
 	r := storage.Range{Tenant: tenant, First: tokenwatch.Offset(edge + 1), Last: tokenwatch.Offset(cursor)}
 	for f, err := range s.offsetsIn(ctx, v, r) {
 		if err != nil {
@@ -130,6 +137,10 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 		if f.index.Control {
 			continue
 		}
+		if f.index.Times && f.index.To >= settled && f.index.Time > waited && backlog <= s.merges.limits.backlog {
+			break // what comes after it waits too: segments are merged in the order of the log
+		}
+		backlog -= min(backlog, f.index.Rows)
 		at := uint64(f.at)
 		pieces = append(pieces, piece{found: f, entry: mergedEntry{
 			First: at, Last: at, Rows: f.index.Rows, Parts: 1, Since: f.index.Time, Till: f.index.Time,
@@ -137,6 +148,43 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 		}})
 	}
 	return s.merges.limits.choose(pieces), nil
+}
+
+// Events wait to be merged until the hour they fall into is settled: that is
+// when the engine reads those of an hour again, and in a merged segment these lie
+// apart. They do not wait beyond the backlog, nor for a watermark that does not
+// come.
+const (
+	settleAfter  = time.Hour      // the watermark has passed them by
+	settleAtLast = 26 * time.Hour // they were appended, besides the lateness
+)
+
+// backlog is how many rows of a tenant are not merged.
+func (s *Store) backlog(tenant string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.waiting[tenant]; w != nil {
+		return uint64(max(0, w.rows))
+	}
+	return 0
+}
+
+// settled is the time before which a tenant's events lie in settled hours.
+func (s *Store) settled(r pebble.Reader, tenant string) (int64, error) {
+	b, err := get(r, tenanted(keyGreatest, tenant))
+	if err != nil {
+		return math.MinInt64, broken("tenant", 0, err)
+	}
+	t, err := decodeGreatest(b)
+	if err != nil {
+		return math.MinInt64, damaged("tenant", err)
+	}
+	mark := storage.WatermarkAt(s.cfg.Lateness, t.time)
+	at, ok := mark.Value()
+	if !ok {
+		return math.MinInt64, nil
+	}
+	return clampNano(at.Add(-settleAfter)), nil
 }
 
 // choose returns the pieces to merge, which follow each other.

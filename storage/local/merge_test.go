@@ -244,3 +244,34 @@ func TestRun(t *testing.T) {
 		must(t, s.Close())
 	})
 }
+
+// TestMergeWaitsForHours: events stay as they were appended until the engine has
+// settled their hours, but not for ever.
+func TestMergeWaitsForHours(t *testing.T) {
+	for _, later := range []struct {
+		what  string
+		event time.Duration // of an event appended later
+		wall  time.Duration // passed until then
+	}{{"watermark", 6 * time.Hour, 6 * time.Hour}, {"wall clock", 0, 30 * time.Hour}} {
+		w := &workload{now: begin}
+		cfg := steady(vfs.NewMem(), w.clock)
+		cfg.limits.backlog = 1 << 20
+		s, err := Open(cfg)
+		must(t, err)
+		fill(t, s, w, 24)
+		if mergeAll(t, s) != 0 {
+			t.Fatalf("%s: merged although the hour is not settled", later.what)
+		}
+		at := w.now.Add(later.event)
+		w.now = w.now.Add(later.wall)
+		_, err = s.Append(t.Context(), storagetest.Entry("a", "later", storagetest.Events(1, at, "web", "later")...))
+		must(t, err)
+		_, err = s.Commit(t.Context(), storage.Step{Cursor: s.Last()})
+		must(t, err)
+		if mergeAll(t, s) == 0 {
+			t.Errorf("%s: nothing was merged although the hour is settled", later.what)
+		}
+		storagetest.CheckSegments(t, s)
+		must(t, s.Close())
+	}
+}
