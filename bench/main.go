@@ -37,6 +37,7 @@ type Report struct {
 	BytesPerEvent    float64            `json:"bytes_per_event"` // on disk, after the server stopped
 	Findings         int                `json:"findings"`
 	Latency          Latency            `json:"line_to_finding"`
+	Queries          map[string]Asked   `json:"queries,omitempty"`
 }
 
 func main() {
@@ -45,11 +46,12 @@ func main() {
 	chunk := flag.Int("chunk", 8<<20, "bytes of one request")
 	share := flag.Float64("share", 0.8, "part of the measured rate at which the second day is sent")
 	probes := flag.Int("probes", 200, "attacks planted in the second day")
+	runs := flag.Int("ask", 0, "instead of a second day ask Q1 to Q8, each so many times")
 	dir := flag.String("dir", filepath.Join("bench", "out"), "folder for the workload; the store is made and removed in it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	report, err := measure(ctx, *n, *conns, *chunk, *share, *probes, *dir)
+	report, err := measure(ctx, *n, *conns, *chunk, *share, *probes, *runs, *dir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -58,14 +60,16 @@ func main() {
 	fmt.Println(string(out))
 }
 
-func measure(ctx context.Context, n, conns, chunk int, share float64, probes int, dir string) (*Report, error) {
+func measure(ctx context.Context, n, conns, chunk int, share float64, probes, runs int, dir string) (*Report, error) {
 	day1, err := workload(ctx, dir, n, 1, "2026-03-02T00:00:00Z")
 	if err != nil {
 		return nil, err
 	}
-	day2, err := workload(ctx, dir, max(n/2, 100_000), 2, "2026-03-03T00:00:00Z")
-	if err != nil {
-		return nil, err
+	day2 := ""
+	if runs == 0 {
+		if day2, err = workload(ctx, dir, max(n/2, 100_000), 2, "2026-03-03T00:00:00Z"); err != nil {
+			return nil, err
+		}
 	}
 	store, err := os.MkdirTemp(dir, "store-")
 	if err != nil {
@@ -93,9 +97,18 @@ func measure(ctx context.Context, n, conns, chunk int, share float64, probes int
 	if r.StagesPerMillion, err = server.Stages(ctx, n); err != nil {
 		return nil, err
 	}
+	if runs > 0 {
+		if err := server.settle(ctx); err != nil {
+			return nil, err
+		}
+		r.CPUSettled = (server.CPU() - before) / float64(n) * 1e6
+		if r.Queries, err = ask(ctx, server, day1, runs); err != nil {
+			return nil, err
+		}
+	}
 	r.PeakRSSMB = server.PeakRSS()
-	if r.BytesPerEvent, err = server.DiskAfterStop(n, store); err != nil {
-		return nil, err
+	if r.BytesPerEvent, err = server.DiskAfterStop(n, store); err != nil || runs > 0 {
+		return r, err
 	}
 	server, err = Start(ctx, filepath.Join("bin", "tokenwatch"), store)
 	if err != nil {
