@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/expr"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
@@ -17,6 +18,7 @@ type columnCache struct {
 	size   int64
 	known  map[columnKey]*list.Element
 	used   list.List // of *cachedColumn, the one used last in front
+	dicts  map[string]*sharedDict
 }
 
 type columnKey struct {
@@ -24,6 +26,7 @@ type columnKey struct {
 	rows   int
 	sorted bool
 	col    tokenwatch.Col
+	lo, hi int // the rows, multiples of partRows; both 0: all
 }
 
 type cachedColumn struct {
@@ -34,13 +37,16 @@ type cachedColumn struct {
 }
 
 func newColumnCache(budget int64) *columnCache {
-	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element)}
+	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element), dicts: make(map[string]*sharedDict)}
 }
 
 func keyOf(s storage.Segment, c tokenwatch.Col) columnKey {
 	_, _, sorted := s.TokenRows("")
-	return columnKey{s.First(), s.Rows(), sorted, c}
+	return columnKey{first: s.First(), rows: s.Rows(), sorted: sorted, col: c}
 }
+
+// partRows is what parts of a column are cut at when only some rows are decoded.
+const partRows = 4096
 
 func (c *columnCache) get(k columnKey) *cachedColumn {
 	c.mu.Lock()
@@ -72,19 +78,25 @@ func (c *columnCache) put(col *cachedColumn) {
 }
 
 // load gives columns for the rows from lo up to hi of a segment: those in
-// memory, and for the others all rows if that is not much more, else only these.
+// memory, and for the others all rows if that is not much more, else a part.
 func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColSet, lo, hi int, out *[tokenwatch.NumColumns]decoded) error {
+	whole := keyOf(s, 0)
+	part := whole
+	part.lo, part.hi = lo/partRows*partRows, min((hi+partRows-1)/partRows*partRows, s.Rows())
+	// Of a segment as it was appended all rows are decoded in any case.
+	parts := whole.sorted && 4*(part.hi-part.lo) < s.Rows()
 	var missing tokenwatch.ColSet
 	for col := range cols.All() {
-		if have := c.get(keyOf(s, col)); have != nil {
-			out[col] = decoded{&have.vector, &have.attrs, 0}
-			// Rows are shown from multiples of 8 after lo.
-			if lo%8 != 0 {
-				out[col] = have.from(lo, hi)
-			}
+		whole.col, part.col = col, col
+		have := c.get(whole)
+		if have == nil && parts {
+			have = c.get(part)
+		}
+		if have == nil {
+			missing = missing.With(col)
 			continue
 		}
-		missing = missing.With(col)
+		out[col] = have.rows(lo, hi).shown(c, x.tenant)
 	}
 	if missing == 0 {
 		return nil
@@ -92,11 +104,12 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 	if err := x.alive(); err != nil {
 		return err
 	}
-	part := (hi-lo)*4 < s.Rows()
 	var b *tokenwatch.Batch
 	var err error
-	if part {
-		b, err = s.SelectRows(x.ctx, missing, lo, hi)
+	key := whole
+	if parts {
+		key = part
+		b, err = s.SelectRows(x.ctx, missing, part.lo, part.hi)
 	} else {
 		b, err = s.Select(x.ctx, missing)
 	}
@@ -104,24 +117,41 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 		return err
 	}
 	for col := range missing.All() {
-		one := &cachedColumn{key: keyOf(s, col), vector: *b.Column(col)}
+		key.col = col
+		one := &cachedColumn{key: key, vector: *b.Column(col)}
 		if col.Kind() == tokenwatch.KindMap {
 			one.attrs = *b.Attrs()
 		}
+		if col == tokenwatch.ColToken && one.vector.Codes != nil && c.budget > 0 {
+			c.shared(x.tenant).recode(&one.vector)
+		}
 		one.size = sizeOf(&one.vector, &one.attrs)
 		x.decoded.Add(one.size)
-		switch {
-		case part:
-			out[col] = decoded{&one.vector, &one.attrs, lo}
-			continue
-		case lo%8 != 0:
-			out[col] = one.from(lo, hi)
-		default:
-			out[col] = decoded{&one.vector, &one.attrs, 0}
-		}
+		out[col] = one.rows(lo, hi).shown(c, x.tenant)
 		c.put(one)
 	}
 	return nil
+}
+
+// shown gives a column in shared codes the dictionary as it is now.
+func (d decoded) shown(c *columnCache, tenant string) decoded {
+	if d.vector.Codes == nil || d.vector.Dict.Offsets != nil {
+		return d
+	}
+	v := *d.vector
+	v.Dict = c.shared(tenant).strings()
+	d.vector = &v
+	return d
+}
+
+// rows is the column for the rows from lo up to hi, which it has.
+func (c *cachedColumn) rows(lo, hi int) decoded {
+	if lo%8 == 0 { // rows are shown from multiples of 8 after lo
+		return decoded{&c.vector, &c.attrs, c.key.lo}
+	}
+	d := c.from(lo-c.key.lo, hi-c.key.lo)
+	d.first = lo
+	return d
 }
 
 // from is the column from row lo on, which is no multiple of 8: only its bits
@@ -162,4 +192,48 @@ func sizeOf(v *tokenwatch.Vector, a *tokenwatch.Attributes) int64 {
 		n += len(s.Bytes) + 4*len(s.Offsets)
 	}
 	return int64(n + 4*len(a.Offsets) + 4*len(a.Keys) + 200)
+}
+
+// counts returns the values of a column that a segment counts, null first, and how
+// many rows have each.
+func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Col) (expr.Vec, []int64) {
+	key := keyOf(s, col)
+	key.lo = -1
+	if have := c.get(key); have != nil { // tokens
+		return expr.Vec{Type: expr.TypeText, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints
+	}
+	counts, _ := s.Counts(col)
+	weights := make([]int64, len(counts))
+	for i := range counts {
+		weights[i] = int64(counts[i].Rows)
+	}
+	if col == tokenwatch.ColToken && c.budget > 0 {
+		if codes, ok := c.shared(tenant).codes(len(counts), func(i int) string { return counts[i].Text }); ok {
+			c.put(&cachedColumn{key: key, vector: tokenwatch.Vector{Codes: codes, Ints: weights}, size: int64(12*len(codes) + 200)})
+			return expr.Vec{Type: expr.TypeText, Codes: codes, Text: c.shared(tenant).strings()}, weights
+		}
+	}
+	values := expr.Vec{Type: expr.TypeOf(col.Kind())}
+	if values.Type == expr.TypeText {
+		values.Text.Offsets = make([]int32, 1, len(counts)+1)
+	}
+	for i := range counts {
+		if counts[i].Null && values.Valid == nil {
+			values.Valid = make(tokenwatch.Bitmap, (len(counts)+7)/8)
+		}
+		if values.Type == expr.TypeText {
+			values.Text.Bytes = append(values.Text.Bytes, counts[i].Text...)
+			values.Text.Offsets = append(values.Text.Offsets, int32(len(values.Text.Bytes)))
+		} else {
+			values.Ints = append(values.Ints, counts[i].Int)
+		}
+	}
+	if values.Valid != nil {
+		for i := range counts {
+			if !counts[i].Null {
+				values.Valid.Set(i)
+			}
+		}
+	}
+	return values, weights
 }

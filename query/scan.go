@@ -204,34 +204,10 @@ func (e *events) scan(x *execution, a ask, to sink) error {
 
 // counted sends the values of one column, each with its number of rows.
 func (e *events) counted(x *execution, v *visit, worker int, to sink) error {
-	counts, _ := v.seg.Counts(v.counts)
-	values := expr.Vec{Type: expr.TypeOf(v.counts.Kind())}
-	weights := make([]int64, len(counts))
-	if values.Type == expr.TypeText {
-		values.Text.Offsets = make([]int32, 1, len(counts)+1)
-	}
-	for i, c := range counts {
-		weights[i] = int64(c.Rows)
-		if c.Null && values.Valid == nil {
-			values.Valid = make(tokenwatch.Bitmap, (len(counts)+7)/8)
-		}
-		if values.Type == expr.TypeText {
-			values.Text.Bytes = append(values.Text.Bytes, c.Text...)
-			values.Text.Offsets = append(values.Text.Offsets, int32(len(values.Text.Bytes)))
-		} else {
-			values.Ints = append(values.Ints, c.Int)
-		}
-	}
-	if values.Valid != nil { // null comes first
-		for i, c := range counts {
-			if !c.Null {
-				values.Valid.Set(i)
-			}
-		}
-	}
-	c := &chunk{Frame: &expr.Frame{N: len(counts), Cols: make([]expr.Vec, tokenwatch.NumColumns)}, weights: weights, segment: v.index}
+	values, weights := x.engine.cache.counts(x.tenant, v.seg, v.counts)
+	c := &chunk{Frame: &expr.Frame{N: len(weights), Cols: make([]expr.Vec, tokenwatch.NumColumns)}, weights: weights, segment: v.index}
 	c.Cols[v.counts] = values
-	if err := x.took(len(counts)); err != nil || len(counts) == 0 {
+	if err := x.took(len(weights)); err != nil || len(weights) == 0 {
 		return err
 	}
 	for _, cond := range v.where {

@@ -120,11 +120,38 @@ func (a *arith) eval(f *Frame, sel []int32, n int) Vec {
 		a.floats(spread(x.Floats, x.Const, n), spread(y.Floats, y.Const, n), &out)
 		return out
 	}
-	out.Ints = make([]int64, n)
+	out.Ints = f.ints.take(n)
+	if y.Const && !x.Const && a.byConstant(x.Ints[:n], y.Ints[0], out.Ints) {
+		return out
+	}
 	if !a.ints(spread(x.Ints, x.Const, n), spread(y.Ints, y.Const, n), &out) {
 		f.fail(ErrOverflow)
 	}
 	return out
+}
+
+// byConstant is the common case of a divisor that is a constant.
+func (a *arith) byConstant(x []int64, c int64, z []int64) bool {
+	if c == 0 || c == -1 || a.op != '%' && a.op != 'i' {
+		return false
+	}
+	z = z[:len(x)]
+	small := c > 0 && c < 1<<31
+	for i, v := range x {
+		switch {
+		case small && uint64(v) < 1<<32: // half the work of 64 bits
+			if a.op == '%' {
+				z[i] = int64(uint32(v) % uint32(c))
+			} else {
+				z[i] = int64(uint32(v) / uint32(c))
+			}
+		case a.op == '%':
+			z[i] = v % c
+		default:
+			z[i] = v / c
+		}
+	}
+	return true
 }
 
 // spread returns n values of what may be one for all.
@@ -226,11 +253,11 @@ func (a *arith) ints(x, y []int64, out *Vec) bool {
 		for i := range z {
 			switch {
 			case y[i] == 0:
-				if out.Valid.At(i) {
+				if z[i] = 0; out.Valid.At(i) {
 					out.clear(i)
 				}
 			case y[i] == -1 && x[i] == math.MinInt64:
-				if a.op == 'i' {
+				if z[i] = 0; a.op == 'i' {
 					bad(i)
 				}
 			case a.op == 'i':
