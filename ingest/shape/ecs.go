@@ -98,9 +98,8 @@ func (r *row) ecsEvent(d Document) {
 	if id := r.text(tokenwatch.ColRequestID); id != "" {
 		if r.has(tokenwatch.ColMethod) {
 			d.set("http.request.id", id)
-		} else {
-			d.put("event.id", id)
 		}
+		d.put("event.id", id)
 	}
 }
 
