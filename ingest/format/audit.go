@@ -23,8 +23,11 @@ func newAuditParser(t *table) auditParser {
 	return a
 }
 
-// maxMemo is how many actions a parser remembers the meaning of.
-const maxMemo = 4096
+// Bounds of what a parser remembers of the meaning of actions.
+const (
+	maxMemo       = 4096
+	maxMemoAction = 256 // bytes
+)
 
 // Parse fills row from a record.
 func (p *auditParser) Parse(record []byte, row *tokenwatch.Row) error {
@@ -98,6 +101,9 @@ func (p *auditParser) meaning(action []byte) *meaning {
 	m, ok := p.memo[string(action)]
 	if !ok {
 		m = p.t.of(action)
+		if len(action) > maxMemoAction {
+			return m
+		}
 		if len(p.memo) >= maxMemo {
 			clear(p.memo)
 		}

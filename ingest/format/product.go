@@ -98,6 +98,9 @@ func audit(doc string, p *product) Format {
 	}
 }
 
+// foldedBytes is how much of a record is searched for names in small letters.
+const foldedBytes = 4 << 10
+
 // sniff looks for the marks.
 func (p *product) sniff(record []byte) int {
 	if firstByte(record) != '{' || p.members > 0 && bytes.Count(record, []byte{'"'}) != 4*p.members {
@@ -109,7 +112,7 @@ func (p *product) sniff(record []byte) int {
 			continue
 		}
 		if lower == nil {
-			lower = bytes.ToLower(record)
+			lower = bytes.ToLower(record[:min(len(record), foldedBytes)])
 		}
 		if !holdsAny(lower, strings.ToLower(mark)) {
 			return 0
