@@ -73,7 +73,8 @@ func (v *View) FirstHour(a feature.Axis) float64 { return v.Peers.firstHour(v.Ki
 //
 //	p = (D + a·π)/(L + a) + β·F/((H + 1)(1 + H/5)²),  a = 20 hours
 //
-// D of the L active hours since it settled in having done so, and π of its peers'. The second term is
+// D of the L active hours since it settled in having done so, and π of its peers';
+// no past makes it less than π/2, since moves and new releases come to everybody once. The second term is
 // for those not yet settled in: by Heaps' law the distinct values V seen in n
 // occasions grow as n^β, so that the next one brings β·V/n; F is what a first hour
 // shows, β 0.4, the lower end of what texts have (Heaps 1978), and the last factor
@@ -93,7 +94,8 @@ func (v *View) News(a feature.Axis) float64 {
 			}
 		}
 	}
-	p := (d + float64(peerHours*v.Group.news(a, v.Peers.news(a, newsRate)))) / (lived + peerHours)
+	peers := v.Group.news(a, v.Peers.news(a, newsRate))
+	p := max((d+float64(peerHours*peers))/(lived+peerHours), peers/2)
 	hours := v.Hours()
 	p += float64(heaps*v.FirstHour(a)) / float64((hours+1)*float64((1+hours/5)*(1+hours/5)))
 	return min(p, 0.98)

@@ -12,9 +12,10 @@ import (
 // Of an event that has not come for d days nothing is known but that: the best
 // estimate of its rate is half an event in that time (Jeffreys), so that
 //
-//	p = 1/16 · 1/(48·d)
+//	p = 1/200 · 1/(48·d)
 //
-// for an hour with it; one token in sixteen is taken to be dormant at all. The silence counts from the last use that was seen, or that
+// for an hour with it; one honest awakening is taken to happen among two hundred
+// tokens. The silence counts from the last use that was seen, or that
 // an inventory tells of, or from when the token was made; a token nobody knew
 // before is not judged. A token in the hands of somebody who checked it out is not
 // dormant.
@@ -51,7 +52,7 @@ func (dormant) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 		return out
 	}
 	return append(out, tokenwatch.Signal{
-		Row: row, Detector: "dormant", Surprise: bans(1 / float64(16*48*days)),
+		Row: row, Detector: "dormant", Surprise: bans(1 / float64(200*48*days)),
 		Observed: vec.Milli(days), Expected: 0, Evidence: []tokenwatch.EventRef{ref}, Attack: []string{"T1078"},
 	})
 }

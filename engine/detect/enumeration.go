@@ -26,12 +26,12 @@ func (enumeration) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwa
 		return out
 	}
 	mean := s.Usual.Usual.Volume.MeanCounted()
-	surprise := min(atLeast(n, mean, countingShape), amountLimit)
+	surprise := min(atLeast(n, mean, countingShape), newsLimit)
 	if surprise < tokenwatch.Surprising {
 		return out
 	}
 	return append(out, tokenwatch.Signal{
-		Row: row, Detector: "enumeration", Surprise: surprise,
+		Row: row, Detector: "enumeration", Group: groupAmount, Surprise: surprise,
 		Observed: vec.Milli(n), Expected: vec.Milli(mean), Evidence: samples(s.Now), Attack: []string{"T1530"},
 	})
 }

@@ -129,8 +129,11 @@ func (d *novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwat
 			case feature.ActionClass:
 				// How it adds to a new action, which comes with it.
 				surprise = bans(p/max(p, s.Usual.News(feature.Action))) + d.rarest(fresh)
-			case feature.Network, feature.Country:
+			case feature.Network:
 				surprise += kinds(s)
+			case feature.Country:
+				// Like that, on top of the new network that it is seen by.
+				surprise = bans(s.Usual.News(feature.Network)) + bans(p/max(p, s.Usual.News(feature.Network))) + kinds(s)
 			}
 		}
 		if a == feature.Agent {

@@ -14,8 +14,9 @@ import (
 //
 // That an hour brings a new network or country has probability p
 // (baseline.View.News). Of honest new networks, most are taken up after hours of
-// rest, and one in ten within an hour and a half; of new countries, one in a hundred. Networks that are usual for
-// peers and no private lines are gateways, and need no travelling.
+// rest, and one in ten within an hour and a half; of new countries, one in a
+// thousand. Networks that are usual for peers and no private lines are gateways,
+// and need no travelling; nor does what works round the clock.
 type travel struct{ isp, mobile uint64 }
 
 func newTravel(hash vec.Hash) Detector { return travel{hash.String("isp"), hash.String("mobile")} }
@@ -23,11 +24,14 @@ func newTravel(hash vec.Hash) Detector { return travel{hash.String("isp"), hash.
 const (
 	soon       = 90 * 60 * 1000 // milliseconds
 	taken      = 0.1
-	impossible = 0.01
+	impossible = 0.001
+	// roundTheClock is in how many hours of a day an entity is active that nobody
+	// carries around.
+	roundTheClock = 12
 )
 
 func (t travel) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
-	if s.Usual.Kind == tokenwatch.EntityAddress || s.Usual.Learning() {
+	if s.Usual.Kind == tokenwatch.EntityAddress || s.Usual.Learning() || s.Usual.Usual.Volume.HoursADay() >= roundTheClock {
 		return out
 	}
 	var best tokenwatch.Signal
