@@ -27,6 +27,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
 	"github.com/tokenwatch/tokenwatch/engine/policy"
+	"github.com/tokenwatch/tokenwatch/engine/sigma"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
@@ -101,7 +102,7 @@ type Engine struct {
 	state   storage.State
 	mu      sync.Mutex // tenants, for readers
 	tenants map[string]*tenant
-	packs   [][]byte // of policies
+	packs   tokenwatch.PolicyPacks // in use
 	noted   map[string][32]byte
 	cursor  tokenwatch.Offset // last entry taken in
 	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
@@ -124,6 +125,7 @@ type core struct {
 	byName    map[string]detect.Detector
 	log       *batches
 	policies  *policy.Set
+	rules     *sigma.Pack
 }
 
 // New makes an engine that reads events and keeps its state in state. It starts
@@ -141,6 +143,7 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		byName:    map[string]detect.Detector{},
 		log:       &batches{events: events},
 		policies:  &policy.Set{},
+		rules:     &sigma.Pack{},
 	}
 	for _, entry := range detect.All {
 		if slices.Contains(cfg.Without, entry.Name) {
@@ -267,7 +270,7 @@ func (e *Engine) learn(entry tokenwatch.Entry) error {
 			return err
 		}
 		e.noted[NotedPolicies] = sha256.Sum256(body)
-		return e.usePolicies(packs.Packs)
+		return e.usePolicies(packs)
 	case tokenwatch.ControlTable:
 		t, err := tokenwatch.DecodeTable(body)
 		if err != nil {
@@ -291,14 +294,20 @@ func (e *Engine) learn(entry tokenwatch.Entry) error {
 	}
 }
 
-// usePolicies has all tenants go by other policies from here on.
-func (e *Engine) usePolicies(packs [][]byte) error {
-	set, err := policy.Compile(packs...)
+// usePolicies has all tenants go by other policies and rules from here on. Rules
+// that cannot be compiled do not run; whoever put them there was told.
+func (e *Engine) usePolicies(p tokenwatch.PolicyPacks) error {
+	set, err := policy.Compile(p.Packs...)
 	if err != nil {
 		return err
 	}
-	e.packs, e.core.policies = packs, set
+	loader := sigma.Loader{Placeholders: p.Placeholders}
+	for _, f := range p.Rules {
+		loader.Load(f.Name, f.Text)
+	}
+	e.packs, e.core.policies, e.core.rules = p, set, loader.Compile()
 	for _, t := range e.sortedTenants() {
+		t.watch.use(e.core.rules)
 		if err := t.guard.use(set); err != nil {
 			return err
 		}
@@ -342,7 +351,7 @@ func (e *Engine) concluded() bool {
 				return true
 			}
 		}
-		if len(t.guard.out) > 0 {
+		if len(t.guard.out) > 0 || len(t.watch.out) > 0 {
 			return true
 		}
 	}
@@ -355,7 +364,7 @@ func (e *Engine) hush() {
 		for _, s := range t.shards {
 			s.out = s.out[:0]
 		}
-		t.guard.out = t.guard.out[:0]
+		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
 	}
 }
 

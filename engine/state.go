@@ -35,6 +35,7 @@ const (
 	recNoted    = 'q' // name → digest of a control record that was taken in, see Noted; not part of the state
 	recPolicies = 'p' // → body of the last control record of policies
 	recSnapshot = 's' // → offset
+	recWatch    = 'y' // tenant → watchRecord
 )
 
 // tenantRecord is what is stored of a tenant as a whole.
@@ -104,8 +105,8 @@ func (e *Engine) commit(ctx context.Context) error {
 			step.Findings = append(step.Findings, s.out...)
 			s.out = s.out[:0]
 		}
-		step.Findings = append(step.Findings, t.guard.out...)
-		t.guard.out = t.guard.out[:0]
+		step.Findings = append(append(step.Findings, t.guard.out...), t.watch.out...)
+		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
 	}
 	if e.rows >= e.cfg.SnapshotRows {
 		step.Records = e.snapshot()
@@ -185,6 +186,7 @@ func (t *tenant) records(out *[]storage.Record) {
 		t.dirty = false
 	}
 	t.guard.records(out)
+	t.watch.records(out)
 	var lifes []storage.Record
 	for l := range t.lives.changed {
 		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
@@ -292,6 +294,8 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		}
 		t.tie(t.lives.load(&l))
 		return nil
+	case recWatch:
+		return t.watch.load(r)
 	case recGuard:
 		return t.guard.load(rest, r)
 	case recBaseline, recIncident, recWindow:

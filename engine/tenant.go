@@ -24,6 +24,7 @@ type tenant struct {
 	lives     lives
 	overflows map[int32]*overflow // what there was no room for, by hour
 	guard     *guard
+	watch     *watch
 	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
 
@@ -32,7 +33,7 @@ func newTenant(c *core, name string) *tenant {
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
 		lives: newLives(), overflows: map[int32]*overflow{},
 	}
-	t.guard = newGuard(t)
+	t.guard, t.watch = newGuard(t), newWatch(t)
 	for i := range c.shards {
 		t.shards = append(t.shards, newShard(t, i, c.shards))
 	}
@@ -45,6 +46,9 @@ func (t *tenant) take(r *feature.Rows) error {
 	t.watermark.Observe(r.Batch)
 	t.dirty = true
 	if err := t.guard.take(r); err != nil {
+		return err
+	}
+	if err := t.watch.take(r); err != nil {
 		return err
 	}
 	if err := t.each(r.Batch.Rows(), func(s *shard) error {
@@ -96,7 +100,10 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		return nil
 	}
 	t.settled = end
-	return t.guard.settle(end)
+	if err := t.guard.settle(end); err != nil {
+		return err
+	}
+	return t.watch.settle(end)
 }
 
 // end settles everything: no more events will come.

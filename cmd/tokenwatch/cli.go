@@ -39,6 +39,7 @@ type cli struct {
 	Verify verifyCmd `cmd:"" help:"Verify an exported history."`
 
 	Policy    policyCmd    `cmd:"" help:"Test and list policies."`
+	Rules     rulesCmd     `cmd:"" help:"Say which Sigma rules run, and what is wrong with the others."`
 	Formats   formatsCmd   `cmd:"" help:"List the log formats."`
 	Detectors detectorsCmd `cmd:"" help:"List the detectors."`
 	Config    configCmd    `cmd:"" help:"Print the configuration with its defaults."`

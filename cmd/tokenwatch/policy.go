@@ -17,6 +17,7 @@ import (
 type policyFlags struct {
 	Pack   []string `help:"Pack of policies that comes with the program; default lifecycle, none for none; may repeat." placeholder:"NAME"`
 	Policy []string `help:"File of a further pack; may repeat." placeholder:"FILE"`
+	Rules  []string `help:"File or folder of Sigma rules; may repeat." placeholder:"PATH"`
 }
 
 // override has the flags win over the configuration.
@@ -28,6 +29,9 @@ func (f *policyFlags) override(c *policyConfig) {
 	}
 	if len(f.Policy) > 0 {
 		c.Files = f.Policy
+	}
+	if len(f.Rules) > 0 {
+		c.Rules = f.Rules
 	}
 }
 
@@ -54,7 +58,9 @@ func loadPolicies(c policyConfig) (*tokenwatch.PolicyPacks, error) {
 	if _, err := policy.Compile(p.Packs...); err != nil {
 		return nil, usage("%w", err)
 	}
-	return &p, nil
+	var err error
+	p.Rules, err = readRules(c.Rules)
+	return &p, err
 }
 
 // logPolicies puts the policies in use into the log, unless they are there
@@ -67,6 +73,9 @@ func (w *works) logPolicies(ctx context.Context) error {
 	control := p.Control()
 	if w.noted[engine.NotedPolicies] == sha256.Sum256(control.Body) {
 		return nil
+	}
+	for _, p := range compileRules(p).Problems {
+		w.log.Warn("a Sigma rule does not run", "problem", p.Error())
 	}
 	_, err = w.site.store.Append(ctx, tokenwatch.Entry{Control: control})
 	if errors.Is(err, storage.ErrReadOnly) {

@@ -107,6 +107,11 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if s.policies, err = loadPolicies(policies); err != nil {
 		return err
 	}
+	for _, p := range compileRules(s.policies).Problems {
+		if err := say(c.stderr, "%s", shown(p.Error())); err != nil {
+			return err
+		}
+	}
 	p := keys.sealer(c, mapping, custom, s.tables)
 	eng := engine.New(engine.Config{Key: keys.engine, Rate: cmd.Rate, Without: cmd.Without, StepEntries: 1 << 20, Committed: s.stepped}, s.store, s.store)
 	if err := s.read(ctx, p, eng, in.list); err != nil {

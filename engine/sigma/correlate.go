@@ -15,12 +15,12 @@ import (
 
 // Correlation is a compiled correlation: which groups of matches make one.
 type Correlation struct {
-	ID, Name, Title string
-	Level           Level
-	Tags            []string
-	Attack          []string
-	Type            string
-	Timespan        time.Duration
+	ID, Name, Title, Author string
+	Level                   Level
+	Tags                    []string
+	Attack                  []string
+	Type                    string
+	Timespan                time.Duration
 
 	rules  []string // keys of the rules or correlations it is about, in order
 	group  []string
@@ -142,6 +142,9 @@ func aggregation(r *Rule, text, timeframe string) (*Correlation, error) {
 	if m == nil {
 		return nil, errors.New("the aggregation behind | is none that is supported: write a correlation")
 	}
+	if timeframe == "" {
+		return nil, errors.New("the aggregation behind | has no timeframe")
+	}
 	within, err := span(timeframe)
 	if err != nil {
 		return nil, err
@@ -151,7 +154,7 @@ func aggregation(r *Rule, text, timeframe string) (*Correlation, error) {
 		return nil, errors.New("the aggregation behind | has no number")
 	}
 	c := &Correlation{
-		ID: r.ID, Name: r.Name, Title: r.Title, Level: r.Level, Tags: r.Tags, Attack: r.Attack, Timespan: within,
+		ID: r.ID, Name: r.Name, Title: r.Title, Author: r.Author, Level: r.Level, Tags: r.Tags, Attack: r.Attack, Timespan: within,
 		rules: []string{r.Key()}, fields: map[string]fieldMap{r.Key(): r.fields},
 		test: []bound{{map[string]string{">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "eq", "==": "eq"}[m[4]], n}},
 	}
@@ -187,7 +190,7 @@ func (l *Loader) correlation(p *parsed) (*Correlation, bool, error) {
 		return nil, false, at(&p.Correlation, "the correlation cannot be read")
 	}
 	c := &Correlation{
-		ID: p.ID, Name: p.Name, Title: p.Title, Level: Level(strings.ToLower(p.Level)), Tags: p.Tags, Attack: techniques(p.Tags),
+		ID: p.ID, Name: p.Name, Title: p.Title, Author: p.Author, Level: Level(strings.ToLower(p.Level)), Tags: p.Tags, Attack: techniques(p.Tags),
 		Type: body.Type, alias: body.Aliases, fields: map[string]fieldMap{},
 	}
 	if c.Title == "" {

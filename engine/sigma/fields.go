@@ -24,23 +24,30 @@ func (o origin) of(value string) string {
 	return o.as(value)
 }
 
-// fieldMap is what the fields of a log source's rules are called here, by their
-// names in lower case.
-type fieldMap map[string]field
+// fieldMap is what the fields of a log source's rules are called here.
+type fieldMap struct {
+	named map[string]field // by their names in lower case
+	// under is what attributes that keep their own name may stand under.
+	under []string
+}
 
 // field returns where a rule's field stands. One that is not in the map is looked
 // for under its own name: as a column (by our name, ECS or OCSF), and as an
 // attribute.
 func (m fieldMap) field(name string) field {
-	lower := strings.ToLower(name)
-	if f, ok := m[lower]; ok {
+	lower := plain(name)
+	if f, ok := m.named[lower]; ok {
 		return f
 	}
 	var f field
 	if c, ok := tokenwatch.ColumnByName(name); ok && c.Kind() != tokenwatch.KindMap {
 		f = append(f, origin{col: c})
 	}
-	return append(f, origin{attr: lower})
+	f = append(f, origin{attr: lower})
+	for _, prefix := range m.under {
+		f = append(f, origin{attr: prefix + lower})
+	}
+	return f
 }
 
 func col(c tokenwatch.Col) origin { return origin{col: c} }
@@ -61,8 +68,8 @@ func afterColon(s string) string {
 	return after
 }
 
-// origins of the fields of all HTTP logs, in the taxonomy of webserver and proxy.
-var httpFields = fieldMap{
+// httpFields are the fields of all HTTP logs, in the taxonomy of webserver and proxy.
+var httpFields = fieldMap{named: map[string]field{
 	"cs-method":         {col(tokenwatch.ColMethod)},
 	"cs-uri":            {col(tokenwatch.ColPath)},
 	"c-uri":             {col(tokenwatch.ColPath)},
@@ -92,7 +99,7 @@ var httpFields = fieldMap{
 	"dst_ip":            {attr("destination.ip"), attr("dst_ip")},
 	"dst_port":          {attr("destination.port"), attr("dst_port")},
 	"c-useragent-proxy": {col(tokenwatch.ColUserAgent)},
-}
+}}
 
 func queryOf(path string) string {
 	_, query, _ := strings.Cut(path, "?")

@@ -128,7 +128,7 @@ func (n *same) eval(v *View) []bool {
 type View struct {
 	batch   *tokenwatch.Batch
 	rows    int
-	attrs   map[string][]place // by key in lower case; made when first asked for
+	attrs   map[string][]place // by plain key; made when first asked for
 	formats []string           // by code of the format column: what stands innermost
 }
 
@@ -210,7 +210,7 @@ func (v *View) keyed(key string) []place {
 		a := v.batch.Attrs()
 		names := make([]string, a.Dict.Len())
 		for i := range names {
-			names[i] = strings.ToLower(a.Dict.At(i))
+			names[i] = plain(a.Dict.At(i))
 		}
 		if a.Offsets != nil {
 			for i := range v.rows {
@@ -222,6 +222,16 @@ func (v *View) keyed(key string) []place {
 		}
 	}
 	return v.attrs[key]
+}
+
+// plain is the name of an attribute as rules write it: in lower case, and without
+// the places of lists: target.0.id is target.id.
+func plain(key string) string {
+	parts := strings.Split(strings.ToLower(key), ".")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool {
+		_, err := strconv.Atoi(p)
+		return err == nil
+	}), ".")
 }
 
 // values returns all values of a field in one row.
@@ -257,7 +267,7 @@ func (r *Rule) Match(v *View) []int {
 	}
 	var rows []int
 	for i, hit := range r.when.eval(v) {
-		if hit && (mine == nil || mine[codes[i]]) {
+		if hit && (mine != nil && mine[codes[i]] || mine == nil && v.batch.Has(tokenwatch.ColPath, i)) {
 			rows = append(rows, i)
 		}
 	}

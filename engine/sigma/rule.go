@@ -36,7 +36,7 @@ type Rule struct {
 	Silent bool
 
 	fields    fieldMap
-	formats   []string // of the rows it looks at; nil: all
+	formats   []string // of the rows it looks at; nil: all that have a path
 	when      node
 	aggregate *Correlation // what a condition of before Sigma 2 has behind |
 }

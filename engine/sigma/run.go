@@ -80,12 +80,21 @@ func (f *Follower) events(key string, matches map[string][]int) []int {
 // Sigma 2, whose key it shares.
 func (c *Correlation) ofOneRule(key string) bool { return len(c.rules) == 1 && c.rules[0] == key }
 
-// Forget drops what is older than twice a correlation's timespan before a time, in
-// UTC milliseconds since 1970.
+// Forget drops what nothing after a time, in UTC milliseconds since 1970, can be
+// together with.
 func (f *Follower) Forget(millis int64) {
-	for _, c := range f.pack.Correlations {
+	keep := map[string]int64{} // by correlation
+	for _, c := range slices.Backward(f.pack.Correlations) {
+		// Twice its timespan, so that whether it was true just before is known; and
+		// for those that rest on it as long as they look back.
+		keep[c.Key()] += 2 * c.Timespan.Milliseconds()
+		for _, child := range c.rules {
+			if child != c.Key() {
+				keep[child] = max(keep[child], keep[c.Key()])
+			}
+		}
 		list := f.Held[c.Key()]
-		i, _ := slices.BinarySearchFunc(list, millis-2*c.Timespan.Milliseconds(), func(x Candidate, t int64) int { return cmp.Compare(x.Ref.Millis, t) })
+		i, _ := slices.BinarySearchFunc(list, millis-keep[c.Key()], func(x Candidate, t int64) int { return cmp.Compare(x.Ref.Millis, t) })
 		switch {
 		case i == len(list):
 			delete(f.Held, c.Key())
