@@ -200,7 +200,7 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 	key := keyOf(s, col)
 	key.lo = -1
 	if have := c.get(key); have != nil { // tokens
-		return expr.Vec{Type: expr.TypeText, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints
+		return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints
 	}
 	counts, _ := s.Counts(col)
 	weights := make([]int64, len(counts))
@@ -210,7 +210,7 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 	if col == tokenwatch.ColToken && c.budget > 0 {
 		if codes, ok := c.shared(tenant).codes(len(counts), func(i int) string { return counts[i].Text }); ok {
 			c.put(&cachedColumn{key: key, vector: tokenwatch.Vector{Codes: codes, Ints: weights}, size: int64(12*len(codes) + 200)})
-			return expr.Vec{Type: expr.TypeText, Codes: codes, Text: c.shared(tenant).strings()}, weights
+			return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: codes, Text: c.shared(tenant).strings()}, weights
 		}
 	}
 	values := expr.Vec{Type: expr.TypeOf(col.Kind())}

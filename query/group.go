@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/expr"
 )
 
@@ -84,6 +85,8 @@ type ids struct {
 
 	dict  *int32 // dictionary that codes is about
 	codes []uint32
+	only  tokenwatch.Strings // the one dictionary so far, whose texts are not in texts yet
+	seen  []uint32           // codes of it, by number − 1
 
 	lastAddr [16]byte
 	lastID   uint32
@@ -216,16 +219,32 @@ func (t *ids) word(k uint64) uint32 {
 }
 
 func (t *ids) text(s string) uint32 {
+	t.spill()
 	id := t.texts.at(s, !t.read)
 	t.n = max(t.n, id)
 	return id
+}
+
+// spill puts the texts of the one dictionary in the table: another came.
+func (t *ids) spill() {
+	for _, c := range t.seen {
+		t.texts.at(t.only.At(int(c)), true)
+	}
+	t.only, t.seen = tokenwatch.Strings{}, nil
 }
 
 // coded numbers the values of a dictionary that occur, each once.
 func (t *ids) coded(v *expr.Vec, n int, out []uint32) {
 	const unset = ^uint32(0)
 	size := v.Text.Len()
-	if id := &v.Text.Offsets[0]; t.dict != id || len(t.codes) != size {
+	if id := &v.Text.Offsets[0]; t.dict == id && len(t.codes) < size { // it has grown
+		for len(t.codes) < size {
+			t.codes = append(t.codes, unset)
+		}
+	} else if t.dict != id {
+		if len(t.seen) > 0 {
+			t.spill()
+		}
 		t.dict = id
 		if cap(t.codes) < size {
 			t.codes = make([]uint32, size)
@@ -237,10 +256,19 @@ func (t *ids) coded(v *expr.Vec, n int, out []uint32) {
 		t.codes[0] = 0
 	}
 	codes := t.codes
+	first := v.Distinct && !t.read && (t.n == 0 || len(t.seen) > 0 && &t.only.Offsets[0] == t.dict)
+	if first {
+		t.only = v.Text
+	}
 	for i, c := range v.Codes[:n] {
 		id := codes[c]
 		if id == unset {
-			id = t.text(v.Text.At(int(c)))
+			if first { // no text of it has been seen before
+				t.seen = append(t.seen, c)
+				id = t.next()
+			} else {
+				id = t.text(v.Text.At(int(c)))
+			}
 			codes[c] = id
 		}
 		out[i] = id

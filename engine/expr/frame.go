@@ -144,7 +144,7 @@ func Show(v *tokenwatch.Vector, k tokenwatch.Kind, from, to int) Vec {
 	case v.Ints != nil:
 		out.Ints = v.Ints[from:to]
 	case v.Codes != nil:
-		out.Codes, out.Text = v.Codes[from:to], v.Dict
+		out.Codes, out.Text, out.Distinct = v.Codes[from:to], v.Dict, true
 	case v.Text.Offsets != nil:
 		out.Text = tokenwatch.Strings{Offsets: v.Text.Offsets[from : to+1], Bytes: v.Text.Bytes}
 	case v.Addrs != nil:

@@ -25,6 +25,8 @@ type Vec struct {
 	First  int               // TypeMap: row of Attrs that row 0 is
 	Valid  tokenwatch.Bitmap // rows with a value; nil is all
 
+	Distinct bool // Codes: no value of the dictionary occurs twice
+
 	owned bool // Valid is nobody else's
 }
 
@@ -194,9 +196,31 @@ func (x Value) String() string {
 	}
 }
 
+// sameDict tells whether two vectors go by one dictionary, of which either may
+// know more values than the other.
+func (v *Vec) sameDict(w *Vec) bool {
+	return len(v.Text.Offsets) > 0 && len(w.Text.Offsets) > 0 && &v.Text.Offsets[0] == &w.Text.Offsets[0]
+}
+
 // Append adds row i of w, of the same type, to v, which holds n rows so far and
-// is neither Const nor by dictionary.
+// is not Const. It goes by dictionary as long as all that is added goes by the
+// same one.
 func (v *Vec) Append(w *Vec, i, n int) {
+	if v.Type == TypeText && w.Codes != nil && !w.Const {
+		if n == 0 && v.Codes == nil && len(v.Text.Offsets) == 0 {
+			v.Codes, v.Text, v.Distinct = make([]uint32, 0, 16), w.Text, w.Distinct
+		}
+		if v.Codes != nil && v.sameDict(w) {
+			if w.Text.Len() > v.Text.Len() {
+				v.Text = w.Text
+			}
+			v.Codes = append(v.Codes, w.Codes[i])
+			return
+		}
+	}
+	if v.Codes != nil {
+		v.flatten()
+	}
 	null := w.IsNull(i)
 	if null || v.Valid != nil {
 		if v.Valid == nil {
@@ -235,8 +259,25 @@ func (v *Vec) Append(w *Vec, i, n int) {
 	}
 }
 
+// flatten writes the values out that a vector by dictionary has codes of.
+func (v *Vec) flatten() {
+	flat := Vec{Type: v.Type}
+	flat.Text.Offsets = make([]int32, 1, len(v.Codes)+1)
+	flat.Valid = make(tokenwatch.Bitmap, (len(v.Codes)+7)/8)
+	for k, c := range v.Codes {
+		if c != 0 {
+			flat.Valid.Set(k)
+		}
+		flat.Text.Append([]byte(v.Text.At(int(c))))
+	}
+	*v = flat
+}
+
 // Bytes is about how much memory the vector's own rows take.
 func (v *Vec) Bytes() int {
+	if v.Codes != nil {
+		return 4 * len(v.Codes) // the dictionary is others'
+	}
 	return 8*len(v.Ints) + 8*len(v.Floats) + len(v.Bools) + 4*len(v.Codes) + len(v.Addrs) + len(v.Text.Bytes) + 4*len(v.Text.Offsets) + len(v.Valid)
 }
 
@@ -268,7 +309,7 @@ func (v *Vec) Gather(sel []int32) Vec {
 	}
 	out := Vec{Type: v.Type}
 	if v.Codes != nil {
-		out.Codes, out.Text = make([]uint32, len(sel)), v.Text
+		out.Codes, out.Text, out.Distinct = make([]uint32, len(sel)), v.Text, v.Distinct
 		for k, i := range sel {
 			out.Codes[k] = v.Codes[i]
 		}
