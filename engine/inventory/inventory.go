@@ -38,7 +38,7 @@ type Inventory struct {
 	dirty  []*record // differ from what was stored
 	kept   int       // of held, that was stored
 	accs   []acc     // by code of the batch at hand
-	sorted []int32   // records in order of id, see Tokens; nil: to be made
+	sorted []int32   // records in order of id, but for those that came since; see order
 
 }
 
@@ -111,7 +111,6 @@ func (v *Inventory) record(id tokenwatch.TokenID) *record {
 		r := &record{id: id, same: at, at: at}
 		v.records = append(v.records, r)
 		v.byID[id] = at
-		v.sorted = nil
 	}
 	return v.records[at]
 }

@@ -108,23 +108,30 @@ func (v *Inventory) page(after tokenwatch.TokenID, now int64) (out []tokenwatch.
 	return out
 }
 
-// order returns the records in order of id, as of now or a moment ago.
+// order returns the records in order of id. The slice never changes.
 func (v *Inventory) order() []int32 {
 	v.mu.RLock()
-	order := v.sorted
+	order, all := v.sorted, len(v.records)
 	v.mu.RUnlock()
-	if order != nil {
+	if len(order) == all {
 		return order
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.sorted == nil {
-		v.sorted = make([]int32, len(v.records))
-		for i := range v.sorted {
-			v.sorted[i] = int32(i)
-		}
-		slices.SortFunc(v.sorted, func(a, b int32) int { return cmp.Compare(v.records[a].id, v.records[b].id) })
+	var tail []int32
+	for at := len(v.sorted); at < len(v.records); at++ {
+		tail = append(tail, int32(at))
 	}
+	byID := func(a, b int32) int { return cmp.Compare(v.records[a].id, v.records[b].id) }
+	slices.SortFunc(tail, byID)
+	merged := make([]int32, 0, len(v.records))
+	rest := v.sorted
+	for _, at := range tail {
+		n, _ := slices.BinarySearchFunc(rest, at, byID)
+		merged = append(append(merged, rest[:n]...), at)
+		rest = rest[n:]
+	}
+	v.sorted = append(merged, rest...)
 	return v.sorted
 }
 

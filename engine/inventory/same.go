@@ -14,43 +14,76 @@ const maxNames = 16
 func (v *Inventory) Learn(names []tokenwatch.Naming) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for _, n := range names {
-		v.learn(n, nil)
+	v.learn(names, nil)
+}
+
+// learn notes that tokens go by names. Where another token goes by one too, they
+// are one; that is decided when all names of a batch are known, since one of them
+// may say that they are not.
+func (v *Inventory) learn(names []tokenwatch.Naming, changed *changes) {
+	var fresh []named
+	for i := range names {
+		n := &names[i]
+		at, known := v.byID[n.Token]
+		if known && v.records[at].named(*n) {
+			continue
+		}
+		if !known {
+			at = v.record(tokenwatch.TokenID(clone(string(n.Token)))).at
+		}
+		r := v.records[at]
+		if len(r.names) >= maxNames {
+			continue
+		}
+		issuer := v.words.list[v.words.code(n.Issuer)]
+		v.issuers[issuer] = struct{}{}
+		kind := tokenwatch.NameKind(v.words.list[v.words.code(string(n.Alias.Kind))])
+		r.names = append(r.names, name{tokenwatch.Alias{Kind: kind, Value: clone(n.Alias.Value)}, issuer})
+		fresh = append(fresh, named{r, r.names[len(r.names)-1]})
+		v.touch(r)
+		if r.unit != nil {
+			changed.add(r.unit)
+		}
+	}
+	for _, f := range fresh {
+		v.tie(f.record, f.name, changed)
 	}
 }
 
-// learn notes that a token goes by a name. Where another token goes by it too,
-// they are one.
-func (v *Inventory) learn(n tokenwatch.Naming, changed *changes) {
-	at, known := v.byID[n.Token]
-	if known && v.records[at].named(n) {
-		return
+// named is a record and a name that is new of it.
+type named struct {
+	record *record
+	name   name
+}
+
+// tie does what follows from a new name of a token.
+func (v *Inventory) tie(r *record, n name, changed *changes) {
+	if isHash(n.Kind) && v.torn(r) {
+		v.rebuild(r.unit, changed)
 	}
-	if !known {
-		at = v.record(tokenwatch.TokenID(clone(string(n.Token)))).at
-	}
-	r := v.records[at]
-	if len(r.names) >= maxNames {
-		return
-	}
-	alias := tokenwatch.Alias{Kind: tokenwatch.NameKind(v.words.list[v.words.code(string(n.Alias.Kind))]), Value: clone(n.Alias.Value)}
-	issuer := v.words.list[v.words.code(n.Issuer)]
-	v.issuers[issuer] = struct{}{}
-	r.names = append(r.names, name{alias, issuer})
-	v.touch(r)
-	if r.unit != nil {
-		changed.add(r.unit)
-	}
-	hash := nameHash(n.Alias.Kind, n.Issuer, n.Alias.Value)
-	if other, ok := v.byName[hash]; ok && other != r.at && v.records[other].named(n) {
-		v.meet(r, v.records[other], alias.Kind, changed)
+	hash := nameHash(n.Kind, n.issuer, n.Value)
+	if other, ok := v.byName[hash]; ok && other != r.at && slices.Contains(v.records[other].names, n) {
+		v.meet(r, v.records[other], n.Kind, changed)
 	}
 	v.byName[hash] = r.at
-	if alias.Kind == tokenwatch.NameProviderID {
-		if u, ok := v.lineages[alias.Value]; ok { // the lineage, by the name that a log has of it
+	if n.Kind == tokenwatch.NameProviderID {
+		if u, ok := v.lineages[n.Value]; ok { // the lineage, by the name that a log has of it
 			v.unite(v.grouped(r), u, changed)
 		}
 	}
+}
+
+// torn tells whether a token turned out to have hashes that exclude each other.
+func (v *Inventory) torn(r *record) bool {
+	if r.unit == nil {
+		return false
+	}
+	for _, other := range v.sames(r) {
+		if other != r && hashesDiffer(r, other) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *record) named(n tokenwatch.Naming) bool {
@@ -145,7 +178,6 @@ func (v *Inventory) merge(a, b *record, changed *changes) {
 		r.same = best.at
 		v.touch(r)
 	}
-	v.sorted = nil
 	changed.add(u)
 }
 
@@ -184,13 +216,15 @@ func (v *Inventory) join(l *tokenwatch.Link, changed *changes) {
 	}
 }
 
-// part takes two tokens that were one apart: their unit is made anew of what was
-// said of its tokens, without what joined these two.
+// part takes two tokens that were one apart.
 func (v *Inventory) part(a, b *record, changed *changes) {
-	old := a.unit
-	if old == nil || old != b.unit {
-		return
+	if a.unit != nil && a.unit == b.unit {
+		v.rebuild(a.unit, changed)
 	}
+}
+
+// rebuild makes a unit anew of what was said of its tokens and of their names.
+func (v *Inventory) rebuild(old *Unit, changed *changes) {
 	tokens, facts := old.tokens, old.facts
 	for _, l := range old.lineages {
 		delete(v.lineages, l)
@@ -204,7 +238,6 @@ func (v *Inventory) part(a, b *record, changed *changes) {
 		r.unit, r.same = nil, at
 		v.touch(r)
 	}
-	v.sorted = nil
 	for _, f := range facts {
 		v.reattach(f, changed)
 	}

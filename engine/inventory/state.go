@@ -157,9 +157,11 @@ func (v *Inventory) Load(key, value []byte) error {
 }
 
 func (v *Inventory) loadToken(r *record, s *tokenRecord) {
+	var names []tokenwatch.Naming
 	for _, n := range s.Names {
-		v.learn(tokenwatch.Naming{Token: r.id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n[0]), Value: n[1]}, Issuer: n[2]}, nil)
+		names = append(names, tokenwatch.Naming{Token: r.id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n[0]), Value: n[1]}, Issuer: n[2]})
 	}
+	v.learn(names, nil)
 	r.kind, r.issuer, r.events = v.words.code(s.Kind), v.words.code(s.Issuer), s.Events
 	r.first, r.last = v.loadSighting(&s.First), v.loadSighting(&s.Last)
 	for _, w := range s.Scopes {

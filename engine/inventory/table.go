@@ -19,9 +19,7 @@ func (v *Inventory) Import(t *tokenwatch.Table, ns int64, offset tokenwatch.Offs
 		ns = t.Time.UnixNano()
 	}
 	changed := changes{earliest: ns}
-	for _, n := range t.Names {
-		v.learn(n, &changed)
-	}
+	v.learn(t.Names, &changed)
 	for i := range t.Tokens {
 		v.held = append(v.held, heldFact{ns: ns, offset: offset, row: int32(i), source: tokenwatch.TableInventory, imported: &t.Tokens[i]})
 		h := v.held[len(v.held)-1]

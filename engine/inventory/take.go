@@ -26,9 +26,7 @@ func (v *Inventory) Take(b *tokenwatch.Batch, offset tokenwatch.Offset) []Change
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var changed changes
-	for _, n := range b.Names() {
-		v.learn(n, &changed)
-	}
+	v.learn(b.Names(), &changed)
 	facts := b.Facts()
 	for i := range facts {
 		f := &facts[i]
@@ -168,11 +166,15 @@ func (v *Inventory) scope(r *record, text string) {
 
 // seen notes row i as use, and tells whether it is the first one.
 func (v *Inventory) seen(r *record, b *tokenwatch.Batch, offset tokenwatch.Offset, i int) (first bool) {
+	known := r.events > 0 || r.first.offset != 0
+	if t := b.Int(tokenwatch.ColTime, i); known && t > r.first.ns && t < r.last.ns {
+		return false // as nearly always
+	}
 	s := sighting{
 		ns: b.Int(tokenwatch.ColTime, i), addr: addrOf(b, i), action: v.words.code(b.Text(tokenwatch.ColAction, i)),
 		source: v.words.code(b.Text(tokenwatch.ColSource, i)), row: uint32(i), offset: offset,
 	}
-	if r.events == 0 && r.first.offset == 0 {
+	if !known {
 		r.first, r.last = s, s
 		return true
 	}
