@@ -25,9 +25,9 @@ author_class                    = @authorclass
 details.author_class            = @authorclass
 ip_address                      = src_ip
 details.ip_address              = src_ip?
-entity_type                     = attrs.entity.type
+entity_type                     = attrs.entity.type @entitytype
 entity_id                       = attrs.entity.id
-entity_path                     = resource
+entity_path                     = resource @entitypath
 details.entity_path             = resource?
 event_type                      = action
 details.event_name              = action?
@@ -142,6 +142,9 @@ change *                                 = admin
 		}
 		if row.Has(tokenwatch.ColActor) {
 			p.set(tokenwatch.ColActorKind, kind)
+		}
+		if string(p.text("entitytype")) == "User" { // whose token it is
+			p.hold(heldPart{part: factOwner, value: p.text("entitypath")})
 		}
 		target := p.text("target")
 		switch string(p.text("targettype")) {

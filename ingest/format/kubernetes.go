@@ -167,7 +167,7 @@ deletecollection *                 = delete
 		}
 		if id, ok := bytes.CutPrefix(p.text("issued"), []byte("JTI=")); ok {
 			p.hold(heldPart{part: factSubject, kind: tokenwatch.NameJTI, value: id})
-			p.hold(heldPart{part: factOwner, value: p.text("name")})
+			p.hold(heldPart{part: factOwner, value: p.line(':', []byte("system:serviceaccount"), p.text("namespace"), p.text("name"))}) // its name as an actor
 			p.hold(heldPart{part: factEnv, value: p.text("namespace")})
 		}
 		if string(p.text("stage")) == "RequestReceived" { // how it ends its later stage will tell

@@ -30,7 +30,7 @@ var ecsOwn = func() map[string]bool {
 // of ECS are that field; all others are labels.
 func ECS(b *tokenwatch.Batch, i int) Document {
 	r, d := rowOf(b, i), Document{}
-	format := r.text(tokenwatch.ColFormat)
+	format := r.format()
 	for _, key := range r.keys {
 		if ecsOwn[key] {
 			if v := r.attrs[key]; len(v) > 1 {
@@ -72,7 +72,7 @@ func (r *row) ecsEvent(d Document) {
 		d.set("event.ingested", ecsTime(r.b.Int(tokenwatch.ColIngestTime, r.i)))
 	}
 	d.set("event.kind", "event")
-	d.put("event.module", r.text(tokenwatch.ColFormat))
+	d.put("event.module", r.format())
 	d.put("data_stream.dataset", r.text(tokenwatch.ColSource))
 	d.put("event.action", r.text(tokenwatch.ColAction))
 	if r.has(tokenwatch.ColDuration) {
@@ -194,13 +194,13 @@ func (r *row) ecsHTTP(d Document) {
 		return
 	}
 	u := urlOf(r.text(tokenwatch.ColPath))
-	if requestLine[r.text(tokenwatch.ColFormat)] && r.has(tokenwatch.ColMethod) {
+	if requestLine[r.format()] && r.has(tokenwatch.ColMethod) {
 		d.put("http.version", "1.1") // a request line tells of every other one
 	}
 	for _, key := range []string{"cs-version", "cs-protocol-version", "cs_version", "cs_protocol_version"} {
 		d.put("http.version", strings.TrimPrefix(r.attr(key), "HTTP/"))
 	}
-	switch r.text(tokenwatch.ColFormat) {
+	switch r.format() {
 	case "w3c": // logs the query apart
 		d.put("url.original", u.path)
 	case "alb", "elb": // log the whole URL
@@ -222,7 +222,7 @@ var requestLine = map[string]bool{"combined": true, "ingress": true, "traefik": 
 // where that is what the format counts.
 func (r *row) ecsBytes(d Document) {
 	in, out := []string{"http.request.bytes"}, []string{"http.response.bytes"}
-	switch r.text(tokenwatch.ColFormat) {
+	switch r.format() {
 	case "combined", "ingress", "traefik", "s3access":
 		out = []string{"http.response.body.bytes"}
 	case "alb", "elb", "envoy":

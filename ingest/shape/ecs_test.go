@@ -109,6 +109,25 @@ func noDots(t *testing.T, name string, d Document) {
 	}
 }
 
+// TestEnvelope: in an envelope a record has the document it has without one, but
+// for its format.
+func TestEnvelope(t *testing.T) {
+	record := `{"actor":{"alternateId":"ann@example.com","displayName":"Ann","id":"00u1","type":"User"},"client":{"ipAddress":"198.51.100.7"},"displayMessage":"x","eventType":"user.session.start","outcome":{"result":"SUCCESS"},"published":"2024-03-01T10:00:00.123Z","uuid":"u-1"}`
+	bare, _ := sealed(t, "auto", record)
+	inside, _ := sealed(t, "auto", "2024-03-01T10:00:05Z stdout F "+record)
+	if got := inside.Text(tokenwatch.ColFormat, 0); got != "cri+okta" {
+		t.Fatalf("format %q", got)
+	}
+	for _, field := range []string{"user.full_name", "client.user.name", "event.action", "event.module", "@timestamp"} {
+		if a, b := ECS(bare, 0).get(field), ECS(inside, 0).get(field); a == "" || a != b {
+			t.Errorf("%s: %q, and %q in an envelope", field, a, b)
+		}
+	}
+	if p := OCSF(inside, 0)["metadata"].(Document).get("product.vendor_name"); p != "Okta" {
+		t.Errorf("product of %q", p)
+	}
+}
+
 // TestDocument: a path that is taken stays as it is.
 func TestDocument(t *testing.T) {
 	d := Document{}

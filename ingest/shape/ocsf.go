@@ -144,7 +144,7 @@ var ocsfProducts = map[string][2]string{
 }
 
 func (r *row) ocsfMetadata(d Document) {
-	format := r.text(tokenwatch.ColFormat)
+	format := r.format()
 	product := Document{"name": format}
 	if p, ok := ocsfProducts[format]; ok {
 		product = Document{"vendor_name": p[0], "name": p[1]}
@@ -293,7 +293,7 @@ func (r *row) ocsfWhat(d Document, class ocsfClass, facts []tokenwatch.Fact) {
 	r.ocsfHTTP(d, class)
 	service := r.text(tokenwatch.ColService)
 	if service == "" {
-		service = r.text(tokenwatch.ColFormat)
+		service = r.format()
 	}
 	if action := r.text(tokenwatch.ColAction); class.uid != httpActivity.uid {
 		if action == "" {
@@ -405,7 +405,7 @@ var hostname = regexp.MustCompile(`^([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z
 var ocsfClouds = map[string]string{"cloudtrail": "AWS", "s3access": "AWS", "alb": "AWS", "elb": "AWS", "gcp_audit": "GCP", "azure": "Azure"}
 
 func (r *row) ocsfCloud(d Document) {
-	provider := ocsfClouds[r.text(tokenwatch.ColFormat)]
+	provider := ocsfClouds[r.format()]
 	if provider == "" {
 		return
 	}

@@ -137,6 +137,13 @@ func (r *row) attr(key string) string {
 	return ""
 }
 
+// format is the format that read the record itself: the last of those that its
+// envelopes are named with, as in cri+kubernetes.
+func (r *row) format() string {
+	f := r.text(tokenwatch.ColFormat)
+	return f[strings.LastIndexByte(f, '+')+1:]
+}
+
 // hostPort splits a host from its port, 0 if there is none.
 func hostPort(host string) (name string, port int64) {
 	i := strings.LastIndexByte(host, ':')
