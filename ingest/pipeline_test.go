@@ -535,3 +535,26 @@ func TestSourceName(t *testing.T) {
 		t.Errorf("answered %d %s", code, body)
 	}
 }
+
+// TestHeaderKept: the header of a source's records holds for its next request,
+// also where that is another worker's, and for no other source.
+func TestHeaderKept(t *testing.T) {
+	p := New(nil, Config{Keys: testKeys(t)})
+	rows := func(name, body string) (int, int) {
+		t.Helper()
+		s, _, err := p.Seal(source.Delivery{Tenant: "t", Source: name, Format: "w3c", Body: strings.NewReader(body)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Request.Rows, len(s.Request.Rejects)
+	}
+	if n, r := rows("a", "#Fields: date time c-ip x-own\n2026-03-02 08:15:01 203.0.113.7 1\n"); n != 1 || r != 0 {
+		t.Fatalf("with a header: %d rows, %d rejects", n, r)
+	}
+	if n, r := rows("b", "2026-03-02 08:15:01 203.0.113.7 1\n"); n != 0 || r != 1 {
+		t.Errorf("of another source: %d rows, %d rejects", n, r)
+	}
+	if n, r := rows("a", "2026-03-02 08:15:02 203.0.113.7 2\n2026-03-02 08:15:03 203.0.113.7 3\n"); n != 2 || r != 0 {
+		t.Errorf("the next request: %d rows, %d rejects", n, r)
+	}
+}

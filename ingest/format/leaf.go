@@ -22,7 +22,7 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	if f.part != noPart && !number {
 		w.half(f, v)
 	}
-	if w.apply(f, &f.rule, v, number) || w.lenient && w.fields > maxFields {
+	if w.apply(f, &f.rule, v, number) || (w.lenient || w.wide) && w.fields > maxFields {
 		return
 	}
 	w.row.AddAttr(w.key(f), v)
@@ -108,7 +108,7 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 	case toNothing:
 		return true
 	case toAttr:
-		if r.carrier != "" && !(w.lenient && w.fields > maxFields) { // renamed by a mapping or a product's table
+		if r.carrier != "" && !((w.lenient || w.wide) && w.fields > maxFields) { // renamed by a mapping or a product's table
 			row.AddAttr(row.Keep(r.carrier), v)
 			return true
 		}

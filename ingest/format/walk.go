@@ -18,6 +18,7 @@ type walker struct {
 	rules   map[string]rule // by folded path
 	mapping *Mapping        // before rules, by path as written
 	wild    bool            // a path of rules may end in .*
+	wide    bool            // drop attrs beyond the limit instead of refusing the record
 	lenient bool            // drop attrs beyond the limit instead of refusing the record; no wrappers
 
 	record   []byte
@@ -215,7 +216,7 @@ func (w *walker) value(f *field, i, depth int) (int, error) {
 		return 0, errSyntax
 	}
 	w.last = end
-	if w.fields++; w.fields > maxFields && !w.lenient {
+	if w.fields++; w.fields > maxFields && !w.lenient && !w.wide {
 		return 0, reject(tokenwatch.ReasonTooManyField, "more than 256 fields")
 	}
 	switch c := b[i]; c {

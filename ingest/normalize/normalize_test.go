@@ -193,3 +193,63 @@ func TestLongMethod(t *testing.T) {
 		}
 	}
 }
+
+// TestParseYearless: the year is the latest that does not put a date ahead of now
+// by more than a zone's worth.
+func TestParseYearless(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]string{
+		"Mar  2 08:15:01 rest":       "2026-03-02T08:15:01Z",
+		"Mar 2 08:15:01":             "2026-03-02T08:15:01Z",
+		"Mar  3 13:59:59 a zone":     "2026-03-03T13:59:59Z",
+		"Mar  3 14:00:01 ahead":      "2025-03-03T14:00:01Z",
+		"Dec 31 23:59:59.125 x":      "2025-12-31T23:59:59.125Z",
+		"Feb 29 10:00:00 leap":       "2024-02-29T10:00:00Z",
+		"Mar  2 2021 08:15:01 said":  "2021-03-02T08:15:01Z",
+		"Mar  2 08:15:01 2021 said":  "2021-03-02T08:15:01Z",
+		"Jan  1 00:00:60 leap secs":  "2026-01-01T00:01:00Z",
+		"Mar 32 08:15:01 none":       "",
+		"Mar  2 24:15:01 none":       "",
+		"Mar  2 08:15":               "",
+		"Foo  2 08:15:01 none":       "",
+		"Feb 30 08:15:01 never":      "",
+		"2026-03-02T08:15:01Z other": "",
+	} {
+		ns, n := ParseYearless([]byte(in), now)
+		got := ""
+		if n > 0 {
+			got = time.Unix(0, ns).UTC().Format(time.RFC3339Nano)
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
+	// On 1 January by a clock that is behind, it is still the old year.
+	if ns, _ := ParseYearless([]byte("Dec 31 23:00:00"), time.Date(2027, 1, 1, 0, 30, 0, 0, time.UTC)); time.Unix(0, ns).UTC().Year() != 2026 {
+		t.Errorf("New Year's Eve is in %d", time.Unix(0, ns).UTC().Year())
+	}
+}
+
+// TestParseTimeSpellings: one moment in the spellings that logs have.
+func TestParseTimeSpellings(t *testing.T) {
+	want := time.Date(2026, 3, 2, 8, 15, 1, 0, time.UTC).UnixNano()
+	for _, in := range []string{
+		"2026-03-02T08:15:01Z", "2026-03-02T09:15:01+01:00", "2026-03-02 08:15:01", "2026-03-02 09:15:01 +0100", "2026-03-02 08:15:01,000", "2026-03-02 08:15:01 UTC",
+		"2026/03/02 08:15:01", "2026/03/02 08:15:01.000", "02/Mar/2026:08:15:01 +0000", "02/Mar/2026:08:15:01.000 +0000", "02/Mar/2026:08:15:01", "02/Mar/2026 08:15:01",
+		"02-Mar-2026 08:15:01", "Mon, 02 Mar 2026 08:15:01 GMT", "Mon Mar  2 08:15:01 2026", "Mon Mar 02 08:15:01.000000 2026", "Mon Mar  2 08:15:01 UTC 2026", "Mar 2 2026 08:15:01",
+		"Mar  2 2026 08:15:01 UTC", "Mar 2, 2026 8:15:01 AM", "3/2/2026 8:15:01 AM", "20260302T081501Z", "20260302081501", "1772439301", "1772439301.000", "1772439301000", "1772439301000000",
+		"1772439301000000000", "1.772439301e9", "/Date(1772439301000)/", "2026-03-02 08:15:01 +0000 UTC",
+	} {
+		if ns, ok := ParseTime([]byte(in)); !ok || ns != want {
+			t.Errorf("%q is %v, %v", in, time.Unix(0, ns).UTC(), ok)
+		}
+	}
+	if ns, ok := ParseTime([]byte("2026-03-02T08:15Z")); !ok || ns != want-1e9 {
+		t.Errorf("without seconds: %d, %v", ns, ok)
+	}
+	for _, in := range []string{"2026-13-02T08:15:01Z", "2026-03-02T08:15:61Z", "02/Mar/2026:24:00:00 +0000", "/Date()/", "yesterday", "2026/03/32 08:15:01", "2026-03-02T08:15:0"} {
+		if ns, ok := ParseTime([]byte(in)); ok {
+			t.Errorf("%q is taken for %v", in, time.Unix(0, ns).UTC())
+		}
+	}
+}

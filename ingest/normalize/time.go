@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -40,6 +41,13 @@ func ParseTime(b []byte) (int64, bool) {
 		return parseRFC3339(append(append(append(buf[:0], b[:16]...), ":00"...), b[16:]...))
 	case len(b) > 8 && b[0] == '/' && string(b[:6]) == "/Date(" && string(b[len(b)-2:]) == ")/":
 		return parseUnix(b[6 : len(b)-2])
+	case len(b) == 14 && (b[0] == '2' && b[1] == '0' || b[0] == '1' && b[1] == '9') && two(b, 4) <= 12 && two(b, 6) <= 31 && two(b, 8) < 24: // 20060102150405
+		c := clock{two(b, 4), two(b, 6), two(b, 8), two(b, 10), two(b, 12)}
+		if sec, ok := c.unix(100*two(b, 0)+two(b, 2), 0); ok {
+			return sec * 1e9, true
+		}
+		ns, ok := parseUnix(b)
+		return ns, ok
 	case b[0] >= '0' && b[0] <= '9' || b[0] == '-':
 		if ns, ok := parseUnix(b); ok {
 			return ns, true
@@ -50,7 +58,7 @@ func ParseTime(b []byte) (int64, bool) {
 		time.RFC1123, time.RFC1123Z, time.UnixDate, time.ANSIC, time.RFC850, time.RFC822Z,
 		"02 Jan 2006 15:04:05 -0700", "2006/01/02 15:04:05", "2006-01-02", "20060102T150405Z",
 		"Mon Jan 02 15:04:05.999999 2006", "Jan _2 2006 15:04:05 MST", "Jan _2 2006 15:04:05", "Jan _2, 2006 3:04:05 PM", "1/2/2006 3:04:05 PM", "02 Jan 2006 15:04:05",
-		"02-Jan-2006 15:04:05", "20060102T150405Z0700", "20060102150405", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700 MST", "Mon, _2 Jan 2006 15:04:05 MST",
+		"02-Jan-2006 15:04:05", "20060102T150405Z0700", "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700 MST", "Mon, _2 Jan 2006 15:04:05 MST",
 		"Mon Jan _2 15:04:05 -0700 2006", "Mon Jan _2 2006 15:04:05 MST",
 	} {
 		if t, err := time.Parse(layout, s); err == nil && t.Year() >= minYear && t.Year() <= maxYear {
@@ -151,6 +159,9 @@ func parseRFC3339(b []byte) (int64, bool) {
 	zone := b[i:]
 	if len(zone) > 0 && zone[0] == ' ' {
 		zone = zone[1:]
+	}
+	if offset, name, ok := bytes.Cut(zone, []byte(" ")); ok && len(name) <= 5 && !bytes.ContainsAny(name, " 0123456789-+:") { // +0100 CET, as Go prints it
+		zone = offset
 	}
 	offset, ok := parseZone(zone)
 	if !ok {
