@@ -13,7 +13,7 @@ var auth0 = product{
 	name: "auth0",
 	marks: []string{
 		`"type"`,
-		`"log_id"|"tenant_name"|"strategy_type"|"$event_schema"|"isMobile"`,
+		`"log_id"|"strategy_type"|"$event_schema"|"isMobile"`,
 		`"client_id"|"client_name"|"details"|"user_id"|"tenant_name"`,
 		`"date"`,
 	},

@@ -12,10 +12,10 @@ import (
 var azure = product{
 	name: "azure",
 	marks: []string{
-		`"operationName"|"activityDisplayName"|"OperationName"`,
-		`"resourceId"|"callerIpAddress"|"correlationId"|"CallerIPAddress"|"CorrelationId"`,
-		`"category"|"Category"`,
-		`"properties"|"uri"|"tenantId"|"identity"|"resultType"|"resultSignature"|"initiatedBy"|"operationVersion"|"Properties"`,
+		`"operationName"|"activityDisplayName"`,
+		`"resourceId"|"callerIpAddress"|"operationVersion"|"initiatedBy"`,
+		`"category"`,
+		`"properties"|"uri"|"tenantId"|"identity"|"resultType"|"resultSignature"|"initiatedBy"|"operationVersion"`,
 	},
 	fields: `
 time                                        = time

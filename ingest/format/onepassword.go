@@ -13,7 +13,7 @@ var onePassword = product{
 	marks: []string{
 		`"uuid"`,
 		`"timestamp"`,
-		`"actor_uuid"|"item_uuid"|"target_user"`,
+		`"actor_uuid"|"item_uuid"|"session_uuid"`,
 		`"object_type"|"vault_uuid"|"category"`,
 	},
 	fields: `

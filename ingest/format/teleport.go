@@ -4,8 +4,13 @@ import "github.com/tokenwatch/tokenwatch"
 
 // teleport is the audit log of Teleport.
 var teleport = product{
-	name:  "teleport",
-	marks: []string{`"event"`, `"code":"T|"code": "T|"cluster_name"|"ei"`, `"uid"`, `"time"`},
+	name: "teleport",
+	marks: []string{
+		`"event"`,
+		`"ei"|"code":"T|"code": "T`,
+		`"uid"`,
+		`"time"`,
+	},
 	fields: `
 time                        = time
 uid                         = request_id
