@@ -50,7 +50,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s; total:300 shares 300 s out among a
 crash: ## crash at every file-system operation, faults at every operation, bit rot, and real SIGKILLs
 	for seed in 1 2 3; do $(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.seed $$seed -v || exit 1; done
 	$(GO) test ./engine -run Crash -v
-	$(GO) test ./bench -run Kill -kills 100 -v -timeout 30m
+	$(GO) test ./bench -run 'Kill|Poll' -kills 100 -v -timeout 30m
 
 bench: build ## ingest 2 M events over HTTP with the engine on, and print the figures
 	$(GO) run ./bench
@@ -63,4 +63,4 @@ nightly: ## the long forms: more crashes, kills, histories and fuzzing
 	$(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.long -v -timeout 4h
 	$(GO) test ./storage/history -run Mutations -mutations 10000 -timeout 4h
 	$(GO) test ./engine -histories 2000 -timeout 4h
-	$(GO) test ./bench -run Kill -kills 2000 -v -timeout 12h
+	$(GO) test ./bench -run 'Kill|Poll' -kills 2000 -v -timeout 12h

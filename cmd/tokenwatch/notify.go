@@ -42,7 +42,7 @@ type targetConfig struct {
 func newPost(ctx context.Context, c *console, w *works, suppressor *v1.Suppressor, registry *prometheus.Registry) (*notify.Post, error) {
 	conf := notify.Config{
 		Store: w.site.store, Covers: suppressor.Covers, Link: w.cfg.Notify.Link,
-		Now: c.now, Metrics: registry, Logger: w.log,
+		Metrics: registry, Logger: w.log,
 	}
 	for _, text := range w.cfg.Notify.Allow {
 		p, err := netip.ParsePrefix(text)
