@@ -34,6 +34,9 @@ type Config struct {
 	// no more entries until there is space again.
 	Ballast int64
 
+	Keep       Keep            // how much of a tenant's events is kept; all
+	KeepTenant map[string]Keep // instead, of single tenants
+
 	// Signer makes the signer of checkpoints for a store id. Nil: Checkpoint
 	// returns ErrNoSigner.
 	Signer func(storeID string) (*history.Signer, error)

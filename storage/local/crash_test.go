@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/tokenwatch/tokenwatch/storage/history"
 )
 
 // beforeWrites wraps fs so that f is called before each operation that writes,
@@ -42,6 +44,11 @@ func TestCrash(t *testing.T) {
 	}
 	w := newWorkload(rounds)
 	want := calm(t, w)
+	for _, kind := range []history.Kind{history.KindMerge, history.KindRetention} {
+		if !strings.Contains(want[len(want)-1], kind.String()) {
+			t.Fatalf("the workload has no %v", kind)
+		}
+	}
 	rng := rand.New(rand.NewPCG(*seed, 0))
 	var acked atomic.Int64
 	crashes, twice, maybe := 0, 0, 0

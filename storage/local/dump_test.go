@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
+	"github.com/tokenwatch/tokenwatch/storage/history"
 	"github.com/tokenwatch/tokenwatch/storage/storagetest"
 )
 
@@ -29,6 +30,7 @@ var begin = time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 func steady(fs vfs.FS, clock func() time.Time) Config {
 	return Config{
 		Dir: "store", FS: fs, Clock: clock, Rand: rand.NewChaCha8([32]byte{}),
+		KeepTenant:   map[string]Keep{"b": {Bytes: 4 << 10}},
 		MemTableSize: 64 << 10, CacheSize: 1 << 20, Ballast: -1, IDMemory: 200,
 		limits: mergeLimits{
 			rows: 400, wait: 4, fan: 2, least: 40, parts: 30, ranges: 12, span: 24 * time.Hour, small: 4 << 10,
@@ -48,6 +50,9 @@ func (w *workload) clock() time.Time { return w.now }
 // do makes write i.
 func (w *workload) do(s *Store, i int) error {
 	w.now = begin.Add(time.Duration(i) * 10 * time.Second)
+	if i >= len(w.steps)/2 {
+		w.now = w.now.Add(48 * time.Hour) // so that what came in before may be dropped
+	}
 	return w.steps[i](s)
 }
 
@@ -88,6 +93,12 @@ func newWorkload(n int) *workload {
 		other := entry(3*i, 5)
 		other.Requests[0].Digest[0]++
 		send(entry(3*i, 5), other, entry(3*i+2, 7))
+		if i%4 == 2 {
+			add(func(s *Store) error {
+				_, err := s.Retain(ctx)
+				return err
+			})
+		}
 		if i%2 == 1 {
 			add(func(s *Store) error {
 				merged, err := s.Merge(ctx)
@@ -194,7 +205,13 @@ func dump(s *Store) (text string, err error) {
 		each(&b, s.Suppressions(ctx, "a"), func(x tokenwatch.Suppression) string { return fmt.Sprintf("suppression %+v\n", x) }),
 		each(&b, s.Letters(ctx, nil), func(r storage.Record) string { return fmt.Sprintf("letter %q %q\n", r.Key, r.Value) }),
 		each(&b, s.Keys(ctx), func(k storage.APIKey) string { return fmt.Sprintf("key %+v\n", k) }),
-		each(&b, s.AllLeaves(ctx, 0), func(l storage.Leaf) string { return fmt.Sprintf("leaf %d %x\n", l.Index, l.Bytes) }))
+		each(&b, s.AllLeaves(ctx, 0), func(l storage.Leaf) string {
+			leaf, err := history.Decode(l.Bytes)
+			if err != nil {
+				return err.Error()
+			}
+			return fmt.Sprintf("leaf %d %v %x\n", l.Index, leaf.Kind(), l.Bytes)
+		}))
 	if err == nil {
 		_, err = s.Verify(ctx)
 	}

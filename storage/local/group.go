@@ -75,6 +75,7 @@ type group struct {
 
 	entries  []tokenwatch.Entry   // appended, as readers will see them
 	replaced []replaced           // taken out of the index of segments
+	dropped  bool                 // entries are not there any more
 	stepped  bool                 // the engine's cursor has moved
 	requests map[string]*request  // remembered by this group, by key
 	findings map[string][]byte    // set by this group, by key

@@ -337,6 +337,8 @@ type rewritten struct {
 	digest history.Digest
 	ranges []history.Range
 	batch  func(*group) // puts it in the batch, if it is not in a table already
+
+	dropped func(*group) // drops what was left out; nil if nothing was
 }
 
 // rewrite writes a merged segment. Its chunks are in the store then, or go
@@ -507,6 +509,9 @@ func (s *Store) swap(ctx context.Context, tenant string, pieces []piece, w *rewr
 			g.dropPiece(tenant, &pieces[i])
 		}
 		w.batch(g)
+		if w.dropped != nil {
+			w.dropped(g)
+		}
 		g.set(mergedKey(tenant, e.First), e.encode())
 		part := 0
 		for _, r := range w.ranges {
@@ -524,7 +529,7 @@ func (s *Store) swap(ctx context.Context, tenant string, pieces []piece, w *rewr
 	if err != nil {
 		return err
 	}
-	s.reclaim(ctx, w.entry.First, w.entry.Last, pieces)
+	s.reclaim(ctx, pieces[0].entry.First, w.entry.Last, pieces)
 	return nil
 }
 

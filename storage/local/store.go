@@ -284,6 +284,9 @@ func (s *Store) publish(g *group) {
 			}
 		}
 	}
+	if g.dropped {
+		s.tail = tail{} // it may hold some of them
+	}
 	if g.stepped {
 		select {
 		case s.stepped <- struct{}{}:

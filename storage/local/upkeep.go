@@ -6,16 +6,30 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
-// Run merges segments as they become many, until ctx ends or the store stops
-// taking writes. It works only after Steps of the engine: an idle store is idle.
-// What cannot be merged stays as it is, and is tried again at the next Step.
+// retainEvery is how often Run looks for what is not to be kept any longer.
+const retainEvery = 10 * time.Minute
+
+// Run merges segments as they become many, and drops what is not to be kept,
+// until ctx ends or the store stops taking writes. It merges only after Steps of
+// the engine: an idle store is idle. What cannot be merged stays as it is, and is
+// tried again at the next Step.
 func (s *Store) Run(ctx context.Context) error {
+	var due <-chan time.Time
+	if s.retains() {
+		ticker := time.NewTicker(retainEvery)
+		defer ticker.Stop()
+		due = ticker.C
+		if err := s.retainNow(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		merged, err := s.Merge(ctx)
 		switch {
@@ -30,6 +44,10 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 		select {
 		case <-s.stepped:
+		case <-due:
+			if err := s.retainNow(ctx); err != nil {
+				return err
+			}
 		case <-s.stopped:
 		case <-s.closing:
 			return ErrClosed
@@ -37,6 +55,23 @@ func (s *Store) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// retainNow drops what is over. Only what ends Run is an error.
+func (s *Store) retainNow(ctx context.Context) error {
+	rows, err := s.Retain(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case s.Err() != nil, errors.Is(err, ErrClosed):
+		return err
+	case err != nil:
+		s.cfg.Logger.Error("nothing more dropped", "err", err)
+	}
+	if rows > 0 {
+		s.cfg.Logger.Info("events dropped, as they are not to be kept longer", "rows", rows)
+	}
+	return nil
 }
 
 // recoverMerges removes what a crash left of merging, and counts what waits
