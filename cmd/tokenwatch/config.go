@@ -69,6 +69,40 @@ type storeConfig struct {
 	Cache    size          `yaml:"cache" doc:"block cache"`
 	MemTable size          `yaml:"memtable" doc:"writes gathered in memory before they become a file"`
 	Ballast  size          `yaml:"ballast" doc:"space kept free so that a full disk can be left in order; 0 for none"`
+
+	KeepAge   time.Duration `yaml:"keep_age" doc:"how long events are kept, from when they came in; 0 is for ever"`
+	KeepBytes size          `yaml:"keep_bytes" doc:"how much of each tenant's events is kept, as stored; 0 is all"`
+	Keep      []keepConfig  `yaml:"keep" doc:"instead, for single tenants: tenant; age, bytes"`
+}
+
+// keepConfig says how much is kept of one tenant's events.
+type keepConfig struct {
+	Tenant string        `yaml:"tenant"`
+	Age    time.Duration `yaml:"age"`
+	Bytes  size          `yaml:"bytes"`
+}
+
+// keeps turns the list into what the store takes.
+func (c *storeConfig) keeps() map[string]local.Keep {
+	keeps := make(map[string]local.Keep, len(c.Keep))
+	for _, k := range c.Keep {
+		keeps[k.Tenant] = local.Keep{Age: k.Age, Bytes: uint64(k.Bytes)}
+	}
+	return keeps
+}
+
+func (c *storeConfig) check() error {
+	negative := c.KeepAge < 0
+	for i, k := range c.Keep {
+		if k.Tenant == "" || slices.ContainsFunc(c.Keep[:i], func(o keepConfig) bool { return o.Tenant == k.Tenant }) {
+			return usage("store.keep needs each tenant once")
+		}
+		negative = negative || k.Age < 0
+	}
+	if negative {
+		return usage("store: events cannot be kept for less than no time")
+	}
+	return nil
 }
 
 type engineConfig struct {
@@ -139,7 +173,7 @@ func defaultConfig() config {
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
-			Cache: 64 << 20, MemTable: 32 << 20, Ballast: 64 << 20,
+			Cache: 64 << 20, MemTable: 32 << 20, Ballast: 64 << 20, Keep: []keepConfig{},
 		},
 		Engine: engineConfig{Rate: 0.05},
 		Ingest: ingestConfig{
@@ -189,6 +223,9 @@ func (c *config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usage("a certificate and its key go together")
 	}
+	if err := c.Store.check(); err != nil {
+		return err
+	}
 	if err := c.Ingest.compile(); err != nil {
 		return err
 	}
@@ -205,6 +242,7 @@ func (c *config) store() local.Config {
 		IDMemory: c.Store.IDMemory, Horizon: c.Store.Horizon, MaxKeys: c.Store.MaxKeys,
 		CacheSize: int64(c.Store.Cache), MemTableSize: uint64(c.Store.MemTable), Ballast: ballast,
 		AcceptLoss: c.AcceptLoss,
+		Keep:       local.Keep{Age: c.Store.KeepAge, Bytes: uint64(c.Store.KeepBytes)}, KeepTenant: c.Store.keeps(),
 	}
 }
 
