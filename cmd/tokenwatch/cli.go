@@ -39,6 +39,9 @@ type cli struct {
 	Export exportCmd `cmd:"" help:"Write the history to a directory for an auditor."`
 	Verify verifyCmd `cmd:"" help:"Verify an exported history."`
 
+	Backup  backupCmd  `cmd:"" help:"Copy a store, and compare the copy with its history."`
+	Restore restoreCmd `cmd:"" help:"Make a store of a backup."`
+
 	Policy    policyCmd    `cmd:"" help:"Test and list policies."`
 	Rules     rulesCmd     `cmd:"" help:"Say which Sigma rules run, and what is wrong with the others."`
 	Formats   formatsCmd   `cmd:"" help:"List the log formats."`

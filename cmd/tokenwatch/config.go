@@ -44,6 +44,7 @@ type config struct {
 	Tables tablesConfig `yaml:"tables" doc:"files that say more of what logs name; read again when they change"`
 	Policy policyConfig `yaml:"policy" doc:"what must not be"`
 	Store  storeConfig  `yaml:"store" doc:"the embedded store"`
+	Backup backupConfig `yaml:"backup" doc:"backups of the store; the keys are not in them"`
 	Engine engineConfig `yaml:"engine" doc:"detection"`
 	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
 	API    apiConfig    `yaml:"api" doc:"limits of callers"`
@@ -73,6 +74,11 @@ type storeConfig struct {
 	KeepAge   time.Duration `yaml:"keep_age" doc:"how long events are kept, from when they came in; 0 is for ever"`
 	KeepBytes size          `yaml:"keep_bytes" doc:"how much of each tenant's events is kept, as stored; 0 is all"`
 	Keep      []keepConfig  `yaml:"keep" doc:"instead, for single tenants: tenant; age, bytes"`
+}
+
+type backupConfig struct {
+	Dir   string        `yaml:"dir" doc:"directory in which each backup has one of its own; empty is none"`
+	Every time.Duration `yaml:"every" doc:"how often a backup is made while the server runs"`
 }
 
 // keepConfig says how much is kept of one tenant's events.
@@ -175,6 +181,7 @@ func defaultConfig() config {
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
 			Cache: 64 << 20, MemTable: 32 << 20, Ballast: 64 << 20, Keep: []keepConfig{},
 		},
+		Backup: backupConfig{Every: 24 * time.Hour},
 		Engine: engineConfig{Rate: 0.05},
 		Ingest: ingestConfig{
 			MaxRecord: 256 << 10, InFlight: 256 << 20, Queue: 128 << 20,
@@ -222,6 +229,9 @@ func (c *config) check() error {
 		return usage("lateness is not positive")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usage("a certificate and its key go together")
+	}
+	if c.Backup.Every < time.Minute {
+		return usage("backup.every is less than 1m")
 	}
 	if err := c.Store.check(); err != nil {
 		return err

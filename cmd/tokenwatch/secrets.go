@@ -60,8 +60,29 @@ func openSecrets(path, storeID string, create bool, random io.Reader) (*secrets,
 	return s, nil
 }
 
+// adoptSecrets makes the keys of a restored store: its own, but for the
+// fingerprint key, which is that of the store it was.
+func adoptSecrets(path, storeID string, master []byte, random io.Reader) error {
+	s := &secrets{dir: history.Dir{Path: path, Durable: true}}
+	if err := s.private(); err != nil {
+		return err
+	}
+	if _, err := s.read(fingerprintFile); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("there are keys in %s already", path))
+	}
+	if err := s.createWith(storeID, master, random); err != nil {
+		return fmt.Errorf("make keys in %s: %w", path, err)
+	}
+	return nil
+}
+
 // create makes what is missing of a new store's keys.
 func (s *secrets) create(storeID string, random io.Reader) error {
+	return s.createWith(storeID, nil, random)
+}
+
+// createWith is create for a fingerprint key that there is already; nil: a new one.
+func (s *secrets) createWith(storeID string, master []byte, random io.Reader) error {
 	key, err := s.readSigning()
 	if errors.Is(err, fs.ErrNotExist) {
 		if key, err = history.NewKey(random, origin(storeID)); err != nil {
@@ -78,11 +99,13 @@ func (s *secrets) create(storeID string, random io.Reader) error {
 	if err != nil {
 		return err
 	}
-	var master [seal.KeySize]byte
-	if _, err := io.ReadFull(random, master[:]); err != nil {
-		return fmt.Errorf("read random bytes: %w", err)
+	if master == nil {
+		master = make([]byte, seal.KeySize)
+		if _, err := io.ReadFull(random, master); err != nil {
+			return fmt.Errorf("read random bytes: %w", err)
+		}
 	}
-	check, err := keyCheck(master[:], storeID)
+	check, err := keyCheck(master, storeID)
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,11 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 		}})
 	}
 	stages = append(append(stages, inputs...), w.stages()...)
+	if cfg.Backup.Dir != "" {
+		stages = append(stages, stage{"backup", func(ctx context.Context) error {
+			return backups(ctx, site.store, cfg.Backup, c.now, log)
+		}})
+	}
 	return flow(ctx, append(stages, stage{"notify", post.Run}, stage{"store", site.store.Run})...)
 }
 

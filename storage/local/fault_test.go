@@ -176,11 +176,7 @@ func kinds(t *testing.T, fs vfs.FS) map[string][]string {
 
 // damage inverts a bit of a file, or zeroes a sector, or cuts its end off.
 func damage(t *testing.T, fs vfs.FS, path string, trial int, rng *rand.Rand) string {
-	r, err := fs.Open(path)
-	must(t, err)
-	content, err := io.ReadAll(r)
-	must(t, err)
-	must(t, r.Close())
+	content := readFile(t, fs, path)
 	at := rng.IntN(len(content))
 	var what string
 	switch trial % 6 {
@@ -195,12 +191,25 @@ func damage(t *testing.T, fs vfs.FS, path string, trial int, rng *rand.Rand) str
 		content[at] ^= 1 << bit
 		what = fmt.Sprintf("bit %d of byte %d", bit, at)
 	}
+	writeFile(t, fs, path, content)
+	return what
+}
+
+func readFile(t *testing.T, fs vfs.FS, path string) []byte {
+	r, err := fs.Open(path)
+	must(t, err)
+	content, err := io.ReadAll(r)
+	must(t, err)
+	must(t, r.Close())
+	return content
+}
+
+func writeFile(t *testing.T, fs vfs.FS, path string, content []byte) {
 	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
 	must(t, err)
 	_, err = f.Write(content)
 	must(t, err)
 	must(t, errors.Join(f.Sync(), f.Close()))
-	return what
 }
 
 // outcome tells whether a damaged store answers as before; if it does not, it
