@@ -1,6 +1,7 @@
 package shape
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -186,6 +187,7 @@ func (r *row) ecsHTTP(d Document) {
 	host, scheme := r.text(tokenwatch.ColHost), r.text(tokenwatch.ColScheme)
 	name, port := hostPort(host)
 	d.put("url.domain", name)
+	putDomain(d, name)
 	if port > 0 {
 		d.set("url.port", port)
 	}
@@ -228,7 +230,11 @@ func (r *row) ecsBytes(d Document) {
 	case "alb", "elb", "envoy":
 		in, out = []string{"http.request.body.bytes"}, []string{"http.response.body.bytes"}
 	case "w3c": // IIS and CloudFront differ in what they mean by it
-		in, out = append(in, "http.request.body.bytes"), append(out, "http.response.body.bytes")
+		if n, err := strconv.ParseInt(r.attr("sc-content-len"), 10, 64); err == nil {
+			d.set("http.response.body.bytes", n)
+		} else if r.attr("x-edge-result-type") == "" {
+			in, out = append(in, "http.request.body.bytes"), append(out, "http.response.body.bytes")
+		}
 	}
 	for c, paths := range map[tokenwatch.Col][]string{tokenwatch.ColBytesIn: in, tokenwatch.ColBytesOut: out} {
 		for _, path := range paths {

@@ -109,6 +109,27 @@ func noDots(t *testing.T, name string, d Document) {
 	}
 }
 
+// TestDomain: suffixes are those of registries, not those of companies.
+func TestDomain(t *testing.T) {
+	for _, c := range []struct{ name, subdomain, registered, top string }{
+		{"www.example.co.uk", "www", "example.co.uk", "co.uk"},
+		{"d1.cloudfront.net", "d1", "cloudfront.net", "net"},
+		{"a.b.example.com", "a.b", "example.com", "com"},
+		{"example.com", "", "example.com", "com"},
+		{"198.51.100.7", "", "", ""},
+		{"host.internal", "", "", ""},
+		{"localhost", "", "", ""},
+		{"com", "", "", ""},
+		{".com", "", "", ""},
+	} {
+		d := Document{}
+		putDomain(d, c.name)
+		if d.get("url.subdomain") != c.subdomain || d.get("url.registered_domain") != c.registered || d.get("url.top_level_domain") != c.top {
+			t.Errorf("%s: %v", c.name, d)
+		}
+	}
+}
+
 // TestEnvelope: in an envelope a record has the document it has without one, but
 // for its format.
 func TestEnvelope(t *testing.T) {

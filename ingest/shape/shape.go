@@ -9,11 +9,14 @@
 package shape
 
 import (
+	"net/netip"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -155,6 +158,27 @@ func hostPort(host string) (name string, port int64) {
 		return host, 0
 	}
 	return strings.Trim(host[:i], "[]"), port
+}
+
+// putDomain fills what the name of a host is made of, by the public suffixes that
+// registries give out.
+func putDomain(d Document, name string) {
+	if _, err := netip.ParseAddr(name); err == nil || !strings.Contains(name, ".") {
+		return
+	}
+	suffix, registry := publicsuffix.PublicSuffix(name)
+	for !registry && strings.Contains(suffix, ".") { // a company's own
+		_, rest, _ := strings.Cut(suffix, ".")
+		suffix, registry = publicsuffix.PublicSuffix(rest)
+	}
+	above := strings.TrimSuffix(name, "."+suffix)
+	if !registry || above == name || above == "" {
+		return
+	}
+	label := above[strings.LastIndexByte(above, '.')+1:]
+	d.put("url.top_level_domain", suffix)
+	d.put("url.registered_domain", label+"."+suffix)
+	d.put("url.subdomain", strings.TrimSuffix(above[:len(above)-len(label)], "."))
 }
 
 // url is what a path with its query is made of.
