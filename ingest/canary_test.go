@@ -414,8 +414,13 @@ func kept(s Submission) string {
 		add([]byte(attrs.Values.At(i)))
 	}
 	for _, n := range s.Batch.Names() {
-		add([]byte(n.Token), []byte(n.Alias.Kind), []byte(n.Alias.Value))
+		add([]byte(n.Token), []byte(n.Alias.Kind), []byte(n.Alias.Value), []byte(n.Issuer))
 	}
+	facts, err := json.Marshal(s.Batch.Facts())
+	if err != nil {
+		panic(err)
+	}
+	add(facts)
 	return strings.ToLower(out.String())
 }
 

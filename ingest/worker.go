@@ -122,6 +122,8 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 		w.row.SetWord(tokenwatch.ColFormat, w.name)
 	}
 	w.tables.Route(&w.row)
+	w.declare(tokenwatch.ColHost)
+	w.declare(tokenwatch.ColScheme)
 	w.normal.Normalize(&w.row)
 	w.tables.Origin(&w.row)
 	if !w.row.Has(tokenwatch.ColTime) && w.format.Arrival {
@@ -133,6 +135,26 @@ func (w *worker) parse(record frame.Record) (rejection *tokenwatch.Rejection) {
 	}
 	return nil
 }
+
+// declare makes a credential of a text that holds one by its form, before it is
+// written in lower case: it could not be told by its form any more.
+func (w *worker) declare(c tokenwatch.Col) {
+	t := w.row.Text(c)
+	if len(t) < shortestForm {
+		return
+	}
+	for _, b := range t {
+		if b >= 'A' && b <= 'Z' {
+			if w.sealer.Holds(t) {
+				w.row.AddIncidental(c.String(), t)
+			}
+			return
+		}
+	}
+}
+
+// shortestForm is shorter than any credential that is known by its form.
+const shortestForm = 16
 
 // maxOther is how many records in a row are looked at for another format when
 // none is found: what is not understood shall not cost more than what is.

@@ -249,7 +249,7 @@ func (s *Sealer) newCredential(secret []byte) *entry {
 		return e
 	}
 	claim := func(v any) string {
-		if text, ok := v.(string); ok && formatOf([]byte(text)) == nil {
+		if text, ok := v.(string); ok && !hasForm([]byte(text)) {
 			return display([]byte(text))
 		}
 		return ""

@@ -177,6 +177,21 @@ func formatOf(secret []byte) *format {
 	return nil
 }
 
+// hasForm tells whether a text has a credential of a known form in it, as it stands.
+func hasForm(t []byte) bool {
+	for at := range t {
+		for _, f := range formatsBy[t[at]] {
+			if end, _ := f.match(t, at); end > 0 {
+				return true
+			}
+		}
+		if issued(t, at) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // issued returns the end of a token "xxx_" and 20 or more random letters and
 // digits that begins at t[at:], 0 if there is none. The prefix is two to four
 // words of lower case and digits: whoever names a token's kind in it does so to

@@ -83,9 +83,19 @@ func (s *Sealer) format(i int, v *view, at int) int {
 		return hi
 	}
 	end := issued(t, at)
-	if end > 0 {
-		s.found(i, v, at, end)
+	if end == 0 {
+		return 0
 	}
+	for j := at; j < end; j++ { // the rest of what begins in it, as a JWT behind a prefix
+		for _, f := range formatsBy[t[j]] {
+			far, tried := f.match(t, j)
+			if !s.spend(i, tried) {
+				return 0
+			}
+			end = max(end, far)
+		}
+	}
+	s.found(i, v, at, end)
 	return end
 }
 

@@ -281,6 +281,21 @@ func (s *Sealer) shares(t []byte) bool {
 	return found
 }
 
+// bears tells whether a text that is no field of the row holds a known format or a
+// value named as a secret, which is then masked in the row's fields too.
+func (s *Sealer) bears(t []byte) bool {
+	if isShort(t) {
+		return false
+	}
+	i, spans, work := len(s.fields), len(s.spans), s.work
+	s.work = 1<<16 + 64*len(t)
+	s.fields = append(s.fields, field{text: t, attr: -1, col: tokenwatch.ColSource})
+	s.search(i)
+	found := len(s.spans) > spans
+	s.fields, s.spans, s.work = s.fields[:i], s.spans[:spans], work
+	return found
+}
+
 // NameID returns the id of a token that a log knows by a name only, while no
 // link says more: HMAC(tenant ‖ 1 ‖ kind ‖ 0 ‖ issuer ‖ 0 ‖ value).
 // A full hash has the id of the secret itself. Truncated hashes count by their
@@ -324,7 +339,14 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 			return e
 		}
 	}
-	return newEntry(s.nameID(kind, n.Issuer, value), &others{aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}, scope: n.Issuer})
+	if s.bears(value) {
+		return newEntry(s.nameID(kind, n.Issuer, value), &others{secret: true})
+	}
+	scope := display([]byte(n.Issuer))
+	if s.bears([]byte(n.Issuer)) {
+		scope = s.digest([]byte(n.Issuer))
+	}
+	return newEntry(s.nameID(kind, n.Issuer, value), &others{aliases: []tokenwatch.Alias{{Kind: kind, Value: display(value)}}, scope: scope})
 }
 
 func (s *Sealer) nameID(kind tokenwatch.NameKind, issuer string, value []byte) tokenwatch.TokenID {
