@@ -131,6 +131,11 @@ func story(r *rand.Rand) []enginetest.Event {
 	add("actor=role/i-1 actor_kind=role_session token=s1 kind=aws_session every=9m for=2d ip=203.0.113.7 cloud=public action=ping class=read")
 	add("actor=role/i-1 actor_kind=role_session token=s2 kind=aws_session every=1m for=3m at=%dh ip=10.9.8.7 cloud=private action=whoami class=read", 5+r.IntN(30))
 	add("ip=198.51.100.%d every=2s for=20m at=%dh agent=scan action=probe{n} class=read outcome=failure", r.IntN(250), r.IntN(60))
+	at := 20 + r.IntN(40)
+	add("actor=admin fact=rotated of=k1next previous=k1 until=%dh at=%dh for=1m action=rotate class=credential", r.IntN(5), at)
+	add("token=k1next every=%dm for=20h at=%dh1m asn=64501 agent=a1 action=act1 class=read cloud=hosting", 7+r.IntN(30), at)
+	add("actor=admin fact=%s of=k2 at=%dh for=1m action=end class=credential", []string{"revoked", "leaked", "expired"}[r.IntN(3)], r.IntN(60))
+	add("token=guess{n} every=40s for=30m at=%dh ip=192.0.2.%d agent=scan action=me class=read status=401", r.IntN(60), r.IntN(9))
 	events, err := enginetest.Traffic(strings.Join(lines, "\n"))
 	if err != nil {
 		panic(err)
