@@ -132,3 +132,16 @@ func (x *execution) explain(p *plan, analyze bool, out Output, rows *int64) erro
 	*rows = int64(len(lines))
 	return out.Rows([]expr.Vec{v}, nil, len(lines))
 }
+
+// Documentation has a line of a table for every function and aggregate, as
+// LANGUAGE.md lists them.
+func Documentation() []string {
+	var lines []string
+	for _, a := range aggregates {
+		lines = append(lines, fmt.Sprintf("| `%s` | %s |", a.usage, a.doc))
+	}
+	for _, f := range expr.Functions {
+		lines = append(lines, fmt.Sprintf("| `%s` | %s |", f.Usage, f.Doc))
+	}
+	return lines
+}

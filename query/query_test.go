@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -237,6 +238,45 @@ func TestTokens(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %s, want %s", sql, got, want)
+		}
+	}
+}
+
+// leaver is an Output whose reader leaves once it has begun.
+type leaver struct {
+	querytest.Answer
+	leave func()
+}
+
+func (l *leaver) Begin(columns []query.Column) error {
+	l.leave()
+	return l.Answer.Begin(columns)
+}
+
+// TestLeave: a statement ends when whoever asked has left.
+func TestLeave(t *testing.T) {
+	e := many(query.Config{Workers: 1}, 8, 20_000)
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := e.Run(ctx, query.Request{Tenant: "t", SQL: "select path from events where path like '%e%'"}, &leaver{leave: cancel})
+	if !errors.Is(err, context.Canceled) || s.RowsRead > 100_000 {
+		t.Errorf("%v after %d rows", err, s.RowsRead)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Run(gone, query.Request{Tenant: "t", SQL: "select count(*) from events where status = 1"}, &querytest.Answer{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that it was given up", err)
+	}
+}
+
+// TestLanguage: the description of the language lists every function and aggregate.
+func TestLanguage(t *testing.T) {
+	b, err := os.ReadFile("LANGUAGE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range query.Documentation() {
+		if !strings.Contains(string(b), line) {
+			t.Errorf("LANGUAGE.md lacks the line\n%s", line)
 		}
 	}
 }

@@ -48,6 +48,7 @@ type config struct {
 	Engine engineConfig `yaml:"engine" doc:"detection"`
 	Ingest ingestConfig `yaml:"ingest" doc:"taking logs in"`
 	API    apiConfig    `yaml:"api" doc:"limits of callers"`
+	Query  queryConfig  `yaml:"query" doc:"limits of one question in SQL"`
 	Notify notifyConfig `yaml:"notify" doc:"telling others of findings"`
 }
 
@@ -187,7 +188,8 @@ func defaultConfig() config {
 			MaxRecord: 256 << 10, InFlight: 256 << 20, Queue: 128 << 20,
 			Compressed: 16 << 20, Expanded: 64 << 20,
 		},
-		API: apiConfig{Connections: 4096, AddressConnections: 256, Drain: 20 * time.Second},
+		Query: defaultQueryConfig(),
+		API:   apiConfig{Connections: 4096, AddressConnections: 256, Drain: 20 * time.Second},
 	}
 }
 

@@ -56,15 +56,33 @@ func (cmd *queryCmd) Run(ctx context.Context, c *console) error {
 	})
 }
 
-// newQueries is the engine of queries over a store. tokens may be nil.
-func newQueries(store *local.Store, tokens storage.Tokens, names v1.Names, now func() time.Time) *query.Engine {
-	return query.New(query.Config{Events: store, Tokens: tokens, Findings: store, History: store, Names: names, Now: now})
+// queryConfig is how much one question may take.
+type queryConfig struct {
+	Time    time.Duration `yaml:"time" doc:"to run"`
+	Memory  size          `yaml:"memory" doc:"groups, sets and rows to sort of one question"`
+	Rows    int64         `yaml:"rows" doc:"rows answered"`
+	Answer  size          `yaml:"answer" doc:"bytes answered, before their encoding"`
+	Cache   size          `yaml:"cache" doc:"decoded columns kept in memory for all questions"`
+	Running int           `yaml:"running" doc:"questions at a time; others wait"`
+}
+
+func defaultQueryConfig() queryConfig {
+	return queryConfig{Time: time.Minute, Memory: 512 << 20, Rows: 10_000_000, Answer: 4 << 30, Cache: 256 << 20, Running: 4}
+}
+
+// newQueries is the engine of queries over a store. names may be nil.
+func newQueries(cfg queryConfig, store *local.Store, tokens storage.Tokens, names v1.Names, now func() time.Time) *query.Engine {
+	return query.New(query.Config{
+		Events: store, Tokens: tokens, Findings: store, History: store, Names: names, Now: now,
+		Limits: query.Limits{Time: cfg.Time, Memory: int64(cfg.Memory), Rows: cfg.Rows, Bytes: int64(cfg.Answer)},
+		Cache:  max(int64(cfg.Cache), -1), Running: cfg.Running,
+	})
 }
 
 // queryStore asks a stopped store. Its keys stay where they are: a token is
 // called by its id there, not by its secret.
 func queryStore(ctx context.Context, c *console, d *storeDesk, sql, format string) error {
-	engine := newQueries(d.store, nil, nil, c.now)
+	engine := newQueries(defaultQueryConfig(), d.store, &storedTokens{store: d.store}, nil, c.now)
 	r := query.Request{Tenant: d.tenant, SQL: sql, Auditor: true}
 	if format == "table" {
 		out := &tableOutput{}

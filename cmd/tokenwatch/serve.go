@@ -210,7 +210,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
 	}
-	conf.Queries = &v1.Queries{Engine: newQueries(w.site.store, conf.Tokens, asks.wall.names, c.now)}
+	conf.Queries = &v1.Queries{Engine: newQueries(cfg.Query, w.site.store, conf.Tokens, asks.wall.names, c.now)}
 	conf.Version, conf.Commit = build()
 	server, err := api.New(conf)
 	if errors.Is(err, api.ErrCleartext) {
