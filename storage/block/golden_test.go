@@ -21,6 +21,8 @@ import (
 //	          follows its row
 //	decode    bytes in hex to head and rows; once made, an input here stays
 //	merge     the rows of entries, set apart by a line "entry", to columns and chunks
+//	unmerge   chunks in hex, one a line, and at last the head, to entries; once
+//	          made, an input here stays
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "../../testdata/block", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -43,6 +45,8 @@ func TestGolden(t *testing.T) {
 				return showHead(b) + showEntry(&e)
 			case "merge":
 				return showMerged(t, d.Input)
+			case "unmerge":
+				return showUnmerged(t, d.Input)
 			default:
 				d.Fatalf(t, "no such command: %s", d.Cmd)
 				return ""
@@ -200,4 +204,29 @@ func showMerged(t *testing.T, input string) string {
 		fmt.Fprintf(&out, "chunk %d: %x\n", i, chunk)
 	}
 	return out.String() + hex.Dump(written.head)
+}
+
+// showUnmerged shows the entries of a merged segment that an older program wrote.
+func showUnmerged(t *testing.T, input string) string {
+	written := &merged{}
+	for line := range strings.Lines(input) {
+		b, err := hex.DecodeString(strings.TrimSpace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		written.chunks = append(written.chunks, b)
+	}
+	last := len(written.chunks) - 1
+	written.head, written.chunks = written.chunks[last], written.chunks[:last]
+	m := written.open(t, NewDecoder())
+	entries, err := m.Entries(0, len(m.Parts()))
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var out strings.Builder
+	for i := range entries {
+		e := &entries[i]
+		fmt.Fprintf(&out, "entry %d, tenant %s, %s\n%s", e.Offset, e.Tenant, e.Time.Format(time.RFC3339Nano), showEntry(e))
+	}
+	return out.String()
 }

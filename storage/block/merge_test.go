@@ -389,3 +389,43 @@ func FuzzCodes(f *testing.F) {
 		check("plain", got, r.done())
 	})
 }
+
+// busy is appended segments of a busy hour, merged as a store would.
+func busy(b *testing.B) (list []Piece, rows int) {
+	dec := NewDecoder()
+	for i := range 4 {
+		e := traffic(1 << 15)
+		e.Offset = tokenwatch.Offset(i + 1)
+		list = append(list, pieces(b, dec, []tokenwatch.Entry{*e})...)
+		rows += 1 << 15
+	}
+	return list, rows
+}
+
+func BenchmarkMerge(b *testing.B) {
+	list, rows := busy(b)
+	enc := NewEncoder()
+	for b.Loop() {
+		if _, err := enc.Merge(list, func([]byte) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func BenchmarkMergedSelect(b *testing.B) {
+	list, rows := busy(b)
+	m := merge(b, pageRows, list...).open(b, NewDecoder())
+	for _, col := range []tokenwatch.Col{
+		tokenwatch.ColTime, tokenwatch.ColToken, tokenwatch.ColSrcIP, tokenwatch.ColPath, tokenwatch.ColStatus, tokenwatch.ColRequestID,
+	} {
+		b.Run(col.String(), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := m.Select(tokenwatch.Cols(col), 0, rows); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}

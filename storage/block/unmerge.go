@@ -467,11 +467,49 @@ func (m *Merged) paged(c *mergedColumn, attrs tokenwatch.Attributes, lo, hi int)
 		}
 		parts = append(parts, b)
 	}
+	if v, ok := join(parts, c.Col, hi-lo); ok {
+		return v, attrs, nil
+	}
 	joined := tokenwatch.Concat(parts...)
 	if c.Col.Kind() == tokenwatch.KindMap {
 		return v, *joined.Attrs(), nil
 	}
 	return *joined.Column(c.Col), attrs, nil
+}
+
+// join is Concat for one column of numbers or strings that has no nulls, into
+// memory that is taken once; false if it is another.
+func join(parts []*tokenwatch.Batch, col tokenwatch.Col, rows int) (v tokenwatch.Vector, ok bool) {
+	size := 0
+	for _, b := range parts {
+		p := b.Column(col)
+		if len(parts) == 1 || p.Valid != nil || len(p.Ints) == 0 && p.Text.Offsets == nil {
+			return v, false
+		}
+		size += len(p.Text.Bytes)
+	}
+	switch col.Kind() {
+	case tokenwatch.KindTime, tokenwatch.KindInt:
+		v.Ints = make([]int64, 0, rows)
+		for _, b := range parts {
+			v.Ints = append(v.Ints, b.Column(col).Ints...)
+		}
+	case tokenwatch.KindString:
+		if size > math.MaxInt32 {
+			return v, false
+		}
+		v.Text = tokenwatch.Strings{Offsets: make([]int32, 1, rows+1), Bytes: make([]byte, 0, size)}
+		for _, b := range parts {
+			base, text := int32(len(v.Text.Bytes)), b.Column(col).Text
+			v.Text.Bytes = append(v.Text.Bytes, text.Bytes...)
+			for _, end := range text.Offsets[1:] {
+				v.Text.Offsets = append(v.Text.Offsets, base+end)
+			}
+		}
+	default:
+		return v, false
+	}
+	return v, true
 }
 
 // page decodes one page of a column.

@@ -8,6 +8,11 @@
 // go out and readers see it. keys.go has the layout of every key, mark.go that
 // of the watermark file.
 //
+// Beside that, Run merges segments in the background, by tenant, into larger ones
+// sorted by token and time, and drops what retention does not keep: each time one
+// group puts the new in the place of the old, together with the leaf that says
+// so. The log stays what it was; entries that were dropped are passed over.
+//
 // Promises, for one process per directory on a file system that honours fsync:
 //
 //	L1  What was acknowledged is there after a crash at any point.
