@@ -7,7 +7,7 @@ var All = []Format{
 	{"alb", "AWS application load balancers, and TLS listeners of network load balancers", frame.Lines, false, newSpaced(&albTable), sniffALB},
 	{"apacheerror", "Apache error log, 2.2 and 2.4, with ModSecurity's messages", frame.Lines, false, newApacheError, sniffApacheError},
 	{"apachessl", "Apache ssl_request_log", frame.Lines, false, newLaid(apacheSSL...), sniffApacheSSL},
-	{"apigateway", "AWS API Gateway access logs, JSON", frame.JSONValues, false, newObjects(apiGatewayRules), sniffAPIGateway},
+	{"apigateway", "AWS API Gateway access logs, JSON", frame.JSONValues, false, newAPIGateway, sniffAPIGateway},
 	audit("Jira, Confluence and Bitbucket audit logs, Data Center and Cloud", &atlassian),
 	audit("Auth0 tenant logs: Management API, log streams, EventBridge", &auth0),
 	audit("Azure Monitor: activity logs, and the directory's audit, sign-in, provisioning and risk logs", &azure),

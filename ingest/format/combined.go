@@ -27,7 +27,13 @@ func newCombined(Config) (Parser, error) { return combined{}, nil }
 // sniffCombined looks for the bracketed time and the quote behind it.
 func sniffCombined(record []byte) int {
 	open := bytes.IndexByte(record, '[')
-	if open < 5 || open > 300 || len(record) < open+22 || record[open+3] != '/' || record[open+7] != '/' {
+	if open < 5 || open > 300 || len(record) < open+22 {
+		return 0
+	}
+	switch {
+	case record[open+3] == '/' && record[open+7] == '/':
+	case record[open+5] == '-' && record[open+8] == '-' && record[open+11]|0x20 == 't' && bytes.IndexByte(record[open:], '"') > 0: // $time_iso8601
+	default:
 		return 0
 	}
 	if c := firstByte(record); c == '{' || c == '[' || c == '<' || isMonth(record) || record[4] == '-' && record[7] == '-' && record[0] <= '9' {

@@ -8,6 +8,8 @@ var proxyManager = []*layout{
 		`[Length $body_bytes_sent] [Gzip $gzip_ratio] [Sent-to $upstream_addr] "$http_user_agent" "$http_referer"`),
 	mustNginx(`[$time_local] $status - $request_method $scheme $host "$request_uri" [Client $remote_addr] ` +
 		`[Length $body_bytes_sent] [Gzip $gzip_ratio] "$http_user_agent" "$http_referer"`),
+	mustNginx(`[$time_local] $upstream_cache_status $upstream_status $status - $request_method $scheme $host "$request_uri" [Client $remote_addr] ` +
+		`[Length $body_bytes_sent] [Gzip $gzip_ratio] "$http_user_agent" "$http_referer"`),
 	mustNginx(`[$time_local] $host $remote_addr $request_time "$request" $status $body_bytes_sent $bytes_sent $http_referer $http_user_agent`),
 }
 
