@@ -61,7 +61,7 @@ type tablesConfig struct {
 type policyConfig struct {
 	Packs []string `yaml:"packs" doc:"packs that come with the program; tokenwatch policy list shows them"`
 	Files []string `yaml:"files" doc:"files of further packs"`
-	Rules []string `yaml:"rules" doc:"files and folders of Sigma rules, correlations and filters"`
+	Rules []string `yaml:"rules" doc:"files and folders of Sigma rules; pack:attack comes with the program"`
 }
 
 type storeConfig struct {
@@ -176,7 +176,7 @@ func defaultConfig() config {
 	return config{
 		Data: "./data", HTTP: "127.0.0.1:9178", GRPC: "127.0.0.1:9179",
 		Tables:      tablesConfig{Networks: []string{}},
-		Policy:      policyConfig{Packs: policy.Default, Files: []string{}},
+		Policy:      policyConfig{Packs: policy.Default, Files: []string{}, Rules: []string{"pack:attack"}},
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,

@@ -17,7 +17,7 @@ import (
 type policyFlags struct {
 	Pack   []string `help:"Pack of policies that comes with the program; default lifecycle, none for none; may repeat." placeholder:"NAME"`
 	Policy []string `help:"File of a further pack; may repeat." placeholder:"FILE"`
-	Rules  []string `help:"File or folder of Sigma rules; may repeat." placeholder:"PATH"`
+	Rules  []string `help:"File or folder of Sigma rules, pack:NAME for one that comes with the program, or none; default pack:attack; may repeat." placeholder:"PATH"`
 }
 
 // override has the flags win over the configuration.

@@ -11,10 +11,25 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/sigma"
 )
 
+// rulePack begins the name of a pack that comes with the program.
+const rulePack = "pack:"
+
 // readRules reads files of Sigma documents; of a folder all that end in .yml or
-// .yaml, below it too, in order of name.
+// .yaml, below it too, in order of name. pack:NAME is a pack that comes with the
+// program, none is nothing.
 func readRules(paths []string) (files []tokenwatch.RuleFile, err error) {
 	for _, path := range paths {
+		if path == "none" {
+			continue
+		}
+		if name, ok := strings.CutPrefix(path, rulePack); ok {
+			embedded, err := sigma.Embedded(name)
+			if err != nil {
+				return nil, usage("read Sigma rules: %w", err)
+			}
+			files = append(files, embedded...)
+			continue
+		}
 		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
@@ -44,7 +59,7 @@ func compileRules(p *tokenwatch.PolicyPacks) *sigma.Pack {
 
 // rulesCmd says what becomes of Sigma rules.
 type rulesCmd struct {
-	Paths []string `arg:"" name:"path" help:"Files and folders of rules, correlations and filters."`
+	Paths []string `arg:"" optional:"" name:"path" help:"Files and folders of rules, correlations and filters; default pack:attack, which comes with the program."`
 }
 
 // Help has an example.
@@ -55,6 +70,9 @@ func (rulesCmd) Help() string {
 
 // Run compiles the rules and prints what became of them.
 func (cmd *rulesCmd) Run(c *console) error {
+	if len(cmd.Paths) == 0 {
+		cmd.Paths = defaultConfig().Policy.Rules
+	}
 	files, err := readRules(cmd.Paths)
 	if err != nil {
 		return err

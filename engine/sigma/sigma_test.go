@@ -23,16 +23,17 @@ func must(t testing.TB, err error) {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // events makes a batch of lines of name=value words; a name that is no column is
-// an attribute, and _ stands for a space. at=90s is the time.
+// an attribute, and ~ stands for a space. at=90s is the time; times=5 makes five
+// events of a line, a second apart, in which {n} is 0 to 4.
 func events(t testing.TB, lines string) *tokenwatch.Batch {
 	var b tokenwatch.Builder
 	var row tokenwatch.Row
-	for line := range strings.Lines(lines) {
+	for _, line := range repeated(t, lines) {
 		row.Reset()
 		row.SetInt(tokenwatch.ColTime, time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC).UnixNano())
 		for _, word := range strings.Fields(line) {
 			name, value, _ := strings.Cut(word, "=")
-			value = strings.ReplaceAll(value, "_", " ")
+			value = strings.ReplaceAll(value, "~", " ")
 			c, ok := tokenwatch.ColumnByName(name)
 			switch {
 			case name == "at":
@@ -54,6 +55,23 @@ func events(t testing.TB, lines string) *tokenwatch.Batch {
 		b.Append(&row)
 	}
 	return b.Batch()
+}
+
+// repeated writes out lines with times=.
+func repeated(t testing.TB, lines string) (out []string) {
+	for line := range strings.Lines(lines) {
+		before, after, ok := strings.Cut(line, " times=")
+		if !ok {
+			out = append(out, line)
+			continue
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(after))
+		must(t, err)
+		for i := range n {
+			out = append(out, strings.ReplaceAll(before, "{n}", strconv.Itoa(i))+fmt.Sprintf(" at=%ds", i))
+		}
+	}
+	return out
 }
 
 // TestGolden shows rules and what they match: the documents, a line of =, events.

@@ -41,6 +41,7 @@ var logSources = []logs{
 	{Logsource{"*", "github", "*"}, []string{"github"}, githubFields},
 	{Logsource{"*", "bitbucket", "*"}, []string{"atlassian"}, atlassianFields},
 	{Logsource{"*", "kubernetes", "*"}, []string{"kubernetes"}, kubernetesFields},
+	{Logsource{"*", "hashicorp_vault", "*"}, []string{"vault"}, vaultFields},
 	{Logsource{"webserver", "*", "*"}, nil, httpFields},
 	{Logsource{"proxy", "*", "*"}, nil, httpFields},
 }
@@ -205,3 +206,12 @@ func kubernetesSub(action string) string {
 	_, sub, _ := strings.Cut(object, "/")
 	return sub
 }
+
+// vaultFields are those of Vault's audit log; our action is the operation and the
+// path.
+var vaultFields = fieldMap{named: map[string]field{
+	"request.operation": {col(tokenwatch.ColAction).with(func(s string) string { verb, _, _ := strings.Cut(s, " "); return verb })},
+	"request.path":      {col(tokenwatch.ColResource)},
+	"auth.policies":     {attr("policies")},
+	"auth.display_name": {col(tokenwatch.ColActor)},
+}}
