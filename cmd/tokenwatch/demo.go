@@ -135,7 +135,7 @@ func tellTrail(c *console, s source.Summary) error {
 }
 
 // demoShown is how many findings the demo prints.
-const demoShown = 8
+const demoShown = 20
 
 func tellFindings(c *console, findings []tokenwatch.Finding) error {
 	if len(findings) == 0 {
