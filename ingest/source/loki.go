@@ -253,11 +253,10 @@ func lokiProtoEntry(b []byte) (e lokiEntry, err error) {
 // lokiLabels reads {name="value", …}, values quoted as in Go.
 func lokiLabels(s string) (out [][2]string, err error) {
 	s = strings.TrimSpace(s)
-	inner, ok := strings.CutPrefix(s, "{")
-	if inner, ok = strings.CutSuffix(inner, "}"); !ok {
+	if len(s) < 2 || s[0] != '{' || s[len(s)-1] != '}' {
 		return nil, lokiBroken(nil)
 	}
-	for inner = strings.TrimSpace(inner); inner != ""; {
+	for inner := strings.TrimSpace(s[1 : len(s)-1]); inner != ""; {
 		name, rest, ok := strings.Cut(inner, "=")
 		if !ok {
 			return nil, lokiBroken(nil)
