@@ -13,7 +13,9 @@ var googleWorkspace = product{
 	name:  "google_workspace",
 	marks: []string{`"applicationName"`, `"id"`, `"actor"|"events"|"parameters"|"reports#activity"`},
 	under: []string{"data.", "json."},
+	split: "events",
 	fields: `
+#                                      = @part
 id.time                                = time @time
 id.uniqueQualifier                     = @qualifier attrs.event.id
 id.applicationName                     = service attrs.event.provider @app
@@ -138,7 +140,7 @@ UPDATE_*                         = admin
 		row := p.row
 		row.SetText(tokenwatch.ColAction, p.text("name"))
 		if p.text("qualifier") != nil && p.text("time") != nil { // together they are unique
-			p.join(tokenwatch.ColRequestID, p.text("time"), []byte(" "), p.text("qualifier"))
+			row.SetText(tokenwatch.ColRequestID, p.line(' ', p.text("time"), p.text("qualifier"), p.text("part")))
 		}
 		p.or(tokenwatch.ColIssuer, []byte("google"))
 		app := p.text("app")

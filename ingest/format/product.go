@@ -55,6 +55,7 @@ type product struct {
 	actions  string
 	outcomes string
 	inner    string // what is kept under this name is a record itself, as text
+	split    string // the member that holds the events, where a record may hold several
 	members  int    // a record has exactly so many members, all texts; 0 for no matter
 	each     string // the part of a path behind which an index stands: parts of facts with one index are one fact
 

@@ -162,3 +162,20 @@ func BenchmarkProducts(b *testing.B) {
 		})
 	}
 }
+
+// A record of very many events that share much is not multiplied.
+func TestSplitBound(t *testing.T) {
+	f, _ := ByName("google_workspace")
+	p, err := f.New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := `{"id":{"applicationName":"login"},"actor":{},"events":[{"name":"a"},{"name":"b"}]}`
+	if parts := p.(Splitter).Split([]byte(few)); len(parts) != 2 {
+		t.Errorf("%d parts of two events", len(parts))
+	}
+	many := `{"x":"` + strings.Repeat("x", 100_000) + `","events":[{"name":"a"}` + strings.Repeat(`,{"name":"a"}`, 10_000) + `]}`
+	if parts := p.(Splitter).Split([]byte(many)); parts != nil {
+		t.Errorf("%d parts of 100 kB each", len(parts))
+	}
+}
