@@ -34,6 +34,7 @@ type guard struct {
 	breaches map[breachKey]*breach
 	byToken  map[tokenwatch.TokenID][]*breach
 	open     map[*breach]struct{} // that have not settled
+	pending  []*breach            // of which there is something to tell
 	timed    map[*inventory.Unit]struct{}
 	recent   []extent // batches whose rows may still count
 	checked  int32    // hour up to which time was let pass
@@ -71,6 +72,7 @@ type breach struct {
 	Revision int
 	Told     uint64 // digest of what was told last
 	dirty    bool
+	pending  bool
 }
 
 func (b *breach) key() breachKey { return breachKey{b.Token, b.Policy, b.Day} }
@@ -146,7 +148,7 @@ func (g *guard) weigh(changed []inventory.Change, offset tokenwatch.Offset) erro
 		if err := g.review(c.Unit); err != nil {
 			return err
 		}
-		if armed := before | c.Unit.Root().Armed; armed != 0 && c.Before >= c.From {
+		if armed := before | c.Unit.Root().Armed; armed != 0 && c.From != 0 && c.Before >= c.From {
 			if err := g.again(c, offset); err != nil {
 				return err
 			}
@@ -310,6 +312,10 @@ func (g *guard) add(b *breach) {
 func (g *guard) change(b *breach) {
 	b.Settled = false
 	g.open[b] = struct{}{}
+	if !b.pending {
+		b.pending = true
+		g.pending = append(g.pending, b)
+	}
 	g.store(b)
 }
 
@@ -524,6 +530,12 @@ func (g *guard) settle(end int32) error {
 		return err
 	}
 	g.checked = end
+	for b := range g.open {
+		if !b.pending && (b.Gone || b.Hours == 0 || b.last() < g.settled) {
+			b.pending = true
+			g.pending = append(g.pending, b)
+		}
+	}
 	g.recent = slices.DeleteFunc(g.recent, func(x extent) bool { return x.latest < g.bound() })
 	return g.tell(0)
 }
@@ -556,21 +568,16 @@ func (g *guard) bound() int64 {
 // tell emits what is new of breaches. latest is the time of the event that led
 // to it.
 func (g *guard) tell(latest int64) error {
-	if len(g.open) == 0 {
-		return nil
-	}
-	var open []*breach
-	for b := range g.open {
-		open = append(open, b)
-	}
-	slices.SortFunc(open, func(a, b *breach) int {
+	slices.SortFunc(g.pending, func(a, b *breach) int {
 		return cmp.Or(cmp.Compare(a.Token, b.Token), cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Day, b.Day))
 	})
-	for _, b := range open {
+	for _, b := range g.pending {
+		b.pending = false
 		if err := g.tellOne(b, latest); err != nil {
 			return err
 		}
 	}
+	g.pending = g.pending[:0]
 	return nil
 }
 

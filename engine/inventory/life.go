@@ -109,12 +109,7 @@ func (v *Inventory) said(u *Unit) []*heldFact {
 	all := u.facts
 	var seen []string
 	for _, h := range u.facts {
-		name := ""
-		if h.fact != nil {
-			name = h.fact.Owner
-		} else {
-			name = h.imported.Owner
-		}
+		name := h.owner()
 		o, ok := v.owners[name]
 		if name == "" || !ok || len(o.left) == 0 || slices.Contains(seen, name) {
 			continue

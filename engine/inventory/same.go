@@ -169,6 +169,8 @@ func (v *Inventory) merge(a, b *record, changed *changes) {
 	if a.same == b.same {
 		return
 	}
+	v.since(a, b, changed)
+	v.since(b, a, changed)
 	u := v.unite(v.grouped(a), v.grouped(b), changed)
 	all := append(v.sames(a), v.sames(b)...)
 	best := slices.MinFunc(all, func(x, y *record) int {
@@ -179,6 +181,19 @@ func (v *Inventory) merge(a, b *record, changed *changes) {
 		v.touch(r)
 	}
 	changed.add(u)
+}
+
+// since notes that the use of one token is now to be seen in the light of what was
+// said of another one.
+func (v *Inventory) since(used, said *record, changed *changes) {
+	if said.unit == nil || len(said.unit.facts) == 0 || changed == nil {
+		return
+	}
+	for _, r := range v.sames(used) {
+		if r.first.offset != 0 {
+			changed.from(r.first.ns)
+		}
+	}
 }
 
 // strength orders ids by what they are made of: the secret itself, an id of the

@@ -219,7 +219,7 @@ type Change struct {
 type changes struct {
 	list     []*Unit
 	seen     map[*Unit]struct{}
-	earliest int64 // that was said; 0 if only names were learned
+	earliest int64 // that was said, or use that it is now about; 0 if there is none
 }
 
 func (c *changes) from(ns int64) {

@@ -46,6 +46,14 @@ func (h *heldFact) kind() tokenwatch.FactKind {
 	return tokenwatch.FactImported
 }
 
+// owner is whom the fact gives the token to, "" if nobody.
+func (h *heldFact) owner() string {
+	if h.fact != nil {
+		return h.fact.Owner
+	}
+	return h.imported.Owner
+}
+
 // compare orders what was said by time, and then by content, so that it does not
 // matter how it arrived.
 func (h *heldFact) compare(o *heldFact) int {
@@ -179,8 +187,8 @@ func (v *Inventory) unite(a, b *Unit, changed *changes) *Unit {
 	for _, f := range b.facts {
 		a.add(f)
 	}
-	for _, o := range v.owners {
-		if _, ok := o.units[b]; ok {
+	for _, f := range b.facts {
+		if o, ok := v.owners[f.owner()]; ok {
 			delete(o.units, b)
 			o.units[a] = struct{}{}
 		}
