@@ -7,6 +7,7 @@ import (
 	gohex "encoding/hex"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -184,7 +185,7 @@ func (s *Sealer) FullHashID(sum [sha256.Size]byte) tokenwatch.TokenID {
 // entry is what is remembered of a credential or name.
 type entry struct {
 	word  tokenwatch.Word // the id, for the column
-	own   uint64          // batch in which the aliases were last named, as names of the id; logged says that none has to
+	own   atomic.Uint64   // batch in which the aliases were last named, as names of the id; logged says that none has to
 	form  *format         // of a credential, if it tells its kind
 	id    tokenwatch.TokenID
 	hash  string // of a credential: 16 bytes of its SHA-256 in hex, from which aliases follow

@@ -6,7 +6,6 @@ import (
 	gohex "encoding/hex"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -200,8 +199,8 @@ func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
 
 // nameOwn is nameAll of an entry as its own token.
 func (s *Sealer) nameOwn(e *entry) {
-	if own := atomic.LoadUint64(&e.own); own != s.epoch && own != logged {
-		atomic.StoreUint64(&e.own, s.epoch)
+	if own := e.own.Load(); own != s.epoch && own != logged {
+		e.own.Store(s.epoch)
 		s.unsure = append(s.unsure, e)
 		s.addNames(e, e.id)
 	}
@@ -225,7 +224,7 @@ func (s *Sealer) TakeNamed() Named {
 // goroutine.
 func (n Named) Stored() {
 	for _, e := range n.entries {
-		atomic.StoreUint64(&e.own, logged)
+		e.own.Store(logged)
 	}
 }
 
@@ -237,7 +236,7 @@ func (s *Sealer) addNames(e *entry, token tokenwatch.TokenID) {
 
 // isNamed tells whether the batch has the aliases of an entry as names of token.
 func (s *Sealer) isNamed(e *entry, token string) bool {
-	own := atomic.LoadUint64(&e.own)
+	own := e.own.Load()
 	return (own == s.epoch || own == logged) && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token
 }
 
