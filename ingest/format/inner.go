@@ -27,7 +27,6 @@ type inner struct {
 	parsers []Parser // by place in Custom and All, made when first needed
 	last    map[string]int
 	trial   tokenwatch.Row
-	text    []byte // a message decoded
 }
 
 // newInner returns an inner for records in envelopes that have a time; nil where
