@@ -48,7 +48,9 @@ type merges struct {
 	mu      sync.Mutex
 	encoder *block.Encoder
 	lastID  uint64 // of a merged segment
-	limits  mergeLimits
+
+	reclaimed uint64 // from where on space was given back the last time
+	limits    mergeLimits
 }
 
 // waiting is how much of a tenant is not merged. Under Store.mu.
@@ -552,10 +554,17 @@ type replaced struct {
 }
 
 // reclaim gives back the space of what was replaced: Pebble would let it lie
-// until something else is written there, which is never. What it cannot give
-// back now stays until the next time something near it is compacted.
+// until something else is written there, which is never. What a reader still sees
+// cannot be given back; so it waits for those that are about to end, and tries the
+// range of the time before once more.
 func (s *Store) reclaim(ctx context.Context, first, last uint64, pieces []piece) {
-	err := s.compact(ctx, numbered(keyLog, first), numbered(keyLog, last+1))
+	s.awaitReaders(ctx)
+	from := first
+	if before := s.merges.reclaimed; before != 0 {
+		from = min(from, before)
+	}
+	s.merges.reclaimed = first
+	err := s.compact(ctx, numbered(keyLog, from), numbered(keyLog, last+1))
 	for i := range pieces {
 		if pieces[i].merged {
 			id := pieces[i].entry.ID
@@ -565,6 +574,26 @@ func (s *Store) reclaim(ctx context.Context, first, last uint64, pieces []piece)
 	}
 	if err != nil && ctx.Err() == nil && s.Err() == nil {
 		s.cfg.Logger.Warn("space not given back yet", "err", err)
+	}
+}
+
+// readerPatience is how long reclaim waits for readers of what was replaced.
+const readerPatience = time.Second
+
+// awaitReaders returns once nobody reads in an older view than the newest.
+func (s *Store) awaitReaders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readerPatience)
+	defer cancel()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for s.db.Metrics().Snapshots.Count > 1 {
+		select {
+		case <-look.C:
+		case <-s.stopped:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
