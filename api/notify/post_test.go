@@ -172,6 +172,13 @@ func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	return replied(202), nil
 }
 
+// set changes the receiver while nothing arrives.
+func (r *receiver) set(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
+
 func (r *receiver) keys() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -225,7 +232,7 @@ func TestOnlyEscalates(t *testing.T) {
 		synctest.Wait()
 		step := func(f tokenwatch.Finding, want string) {
 			t.Helper()
-			r.got = nil
+			r.set(func() { r.got = nil })
 			m.put(f)
 			synctest.Wait()
 			if got := r.keys(); got != want {
@@ -268,7 +275,7 @@ func TestRetries(t *testing.T) {
 		if got, want := fmt.Sprint(waits), "[750ms 1.5s 3s 6s 12s 24s 48s 1m36s 3m12s 6m24s 7m30s 7m30s]"; got != want {
 			t.Errorf("waits %s, want %s", got, want)
 		}
-		status = 202
+		r.set(func() { status = 202 })
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if got := r.keys(); got != "raised a/1" {
@@ -279,7 +286,7 @@ func TestRetries(t *testing.T) {
 		}
 
 		// A target that refuses for good is tried a few times, one that is down a day.
-		status = 400
+		r.set(func() { status = 400 })
 		m.put(found("b", 1, tokenwatch.SeverityHigh))
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -287,14 +294,14 @@ func TestRetries(t *testing.T) {
 		if l.State != Dead || l.Attempts != 3 || l.Error != ReasonStatus {
 			t.Errorf("refused: %+v", l)
 		}
-		status = 0
+		r.set(func() { status = 0 })
 		m.put(found("c", 1, tokenwatch.SeverityHigh))
 		time.Sleep(25 * time.Hour)
 		synctest.Wait()
 		if l := p.Letters("default")[2]; l.State != Dead || l.Error != ReasonReply || l.Done.Sub(l.Made) < 24*time.Hour {
 			t.Errorf("down: %+v", l)
 		}
-		r.got, status = nil, 202
+		r.set(func() { r.got, status = nil, 202 })
 		for _, id := range []string{"soc.b", "soc.a"} {
 			if _, err := p.Retry(t.Context(), "default", id); err != nil {
 				t.Error(err)
@@ -358,7 +365,9 @@ func TestFullStore(t *testing.T) {
 		m, r := newMemory(), &receiver{}
 		_, stop := started(t, m, r, nil)
 		synctest.Wait()
+		m.mu.Lock()
 		m.full = true
+		m.mu.Unlock()
 		m.put(found("a", 1, tokenwatch.SeverityHigh))
 		time.Sleep(time.Hour)
 		synctest.Wait()
@@ -391,7 +400,8 @@ func TestCrashes(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			m := newMemory()
-			r := &receiver{answer: func(int) int { return []int{202, 202, 503, 0, 429, 400}[rng.IntN(6)] }}
+			luck := rand.New(rand.NewPCG(seed, 2)) // the receiver's own
+			r := &receiver{answer: func(int) int { return []int{202, 202, 503, 0, 429, 400}[luck.IntN(6)] }}
 			jitter := func(c *Config) {
 				c.Refused = 1000
 				c.Jitter = func() float64 { return 0.25 }
@@ -426,7 +436,7 @@ func TestCrashes(t *testing.T) {
 						t.Fatalf("seed %d: %v", seed, err)
 					}
 					crashes++
-					r.run++
+					r.set(func() { r.run++ })
 					_, stop = started(t, m, r, jitter)
 				}
 			}
@@ -436,7 +446,7 @@ func TestCrashes(t *testing.T) {
 			if err := stop(); err != nil && !errors.Is(err, errCrash) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
-			r.answer = nil // it is mended in the end
+			r.set(func() { r.answer = nil }) // it is mended in the end
 			_, stop = started(t, m, r, jitter)
 			time.Sleep(time.Hour)
 			synctest.Wait()
