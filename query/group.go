@@ -77,7 +77,6 @@ func (t *words) bytes() int64 { return 12 * int64(len(t.keys)) }
 // ids gives the distinct values of one expression numbers from 1 on; null is 0.
 type ids struct {
 	n     uint32
-	size  int64    // bytes of texts
 	small []uint32 // of whole numbers 0 to len-1
 	words words
 	texts textTable

@@ -12,7 +12,7 @@ import (
 // parquetEncoder writes Parquet with zstd. Columns may be null.
 type parquetEncoder struct {
 	to    io.Writer
-	w     *parquet.Writer
+	w     *parquet.GenericWriter[any]
 	place []int // of a column among those of the schema, which are in order of name
 	row   parquet.Row
 }
@@ -53,7 +53,7 @@ func (e *parquetEncoder) Begin(columns []query.Column) error {
 		e.place[i] = at[n]
 	}
 	e.row = make(parquet.Row, len(columns))
-	e.w = parquet.NewWriter(e.to, schema)
+	e.w = parquet.NewGenericWriter[any](e.to, schema)
 	return nil
 }
 
