@@ -34,7 +34,7 @@ type Tails [2]Tail
 const newDays = 7
 
 func (t *Tails) of(u *Usual, hour int32) *Tail {
-	if u.First == 0 || hour-u.First < newDays*24 {
+	if u.First != 0 && hour-u.First < newDays*24 {
 		return &t[0]
 	}
 	return &t[1]
@@ -56,9 +56,8 @@ func (t *Tails) add(delta *Tails) {
 }
 
 func (t *Tails) fit() {
-	for i := range t {
-		t[i].fit()
-	}
+	t[0].fit(settling)
+	t[1].fit(-lasting)
 }
 
 // pass takes a twentieth away, once a day: half of it in two weeks.
@@ -76,7 +75,11 @@ const (
 	// lasting is log₁₀ of how many days of a tail one incident makes up, on average:
 	// what it is about goes on, with a calmer day between. Measured on simulated
 	// companies.
-	lasting  tokenwatch.Bans = 150
+	lasting tokenwatch.Bans = 150
+	// settling is by how much entities known for less than a week are likelier to
+	// surprise than their group's last days tell: its baselines are young as well.
+	// Measured likewise.
+	settling tokenwatch.Bans = 350
 	tailBins                 = 128
 	// tailStep is the width of a bin.
 	tailStep tokenwatch.Bans = 250
@@ -129,8 +132,8 @@ func prior(sum tokenwatch.Bans) tokenwatch.Bans {
 	return -500 - tokenwatch.Bans(3*vec.Milli(vec.Log10(1+x)))
 }
 
-// fit works the table out.
-func (t *Tail) fit() {
+// fit works the table out, and shifts it.
+func (t *Tail) fit(shift tokenwatch.Bans) {
 	weeks := float64(t.Days) / (7 * tailUnit)
 	var table [tailBins]tokenwatch.Bans
 	above := 0.0
@@ -155,7 +158,7 @@ func (t *Tail) fit() {
 		table[i] = -500 - tokenwatch.Bans(3*vec.Milli(vec.Log10(1+x)))
 	}
 	for i := range table {
-		table[i] -= lasting
+		table[i] += shift
 	}
 	t.table = &table
 }
