@@ -47,10 +47,12 @@ FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME (10s; total:300 shares 300 s out among all)
 	@tools/fuzz.sh $(FUZZTIME)
 
+SEEDS ?= 1 2 3
+KILLS ?= 100
 crash: ## crash at every file-system operation, faults at every operation, bit rot, and real SIGKILLs
-	for seed in 1 2 3; do $(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.seed $$seed -v || exit 1; done
+	for seed in $(SEEDS); do $(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.seed $$seed -v || exit 1; done
 	$(GO) test ./engine -run Crash -v
-	$(GO) test ./bench -run 'Kill|Poll' -kills 100 -v -timeout 30m
+	$(GO) test ./bench -run 'Kill|Poll' -kills $(KILLS) -v -timeout 30m
 
 bench: build ## ingest 2 M events over HTTP with the engine on, and print the figures
 	$(GO) run ./bench
