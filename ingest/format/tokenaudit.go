@@ -351,10 +351,7 @@ func (p *tokenAudit) scopes(f *tokenwatch.RowFact) {
 
 // split adds the words of a list to another.
 func (p *tokenAudit) split(to [][]byte, list []byte) [][]byte {
-	for _, word := range bytes.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }) {
-		to = append(to, word)
-	}
-	return to
+	return append(to, bytes.FieldsFunc(list, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' })...)
 }
 
 func holds(list [][]byte, s []byte) bool {
