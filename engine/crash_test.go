@@ -22,7 +22,7 @@ import (
 // commits Steps; afterwards all requests are sent again. The settled findings are
 // those of a run without a crash, each of them there once.
 func TestCrashKeepsFindings(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := storySeed()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	chunks := slices.Collect(slices.Chunk(story(rand.New(rand.NewPCG(11, 11))), 400))
 	cfg := engine.Config{Shards: 2, StepEntries: 2, SnapshotRows: 900}

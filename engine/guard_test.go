@@ -140,7 +140,7 @@ func namesIn(b *tokenwatch.Batch) (names []tokenwatch.Naming) {
 // what is said of tokens, and of how they are linked. Arrival order within the
 // lateness, repeats, sizes of requests, shards and restarts change no byte of it.
 func TestPoliciesAreAFunctionOfTheEvents(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := storySeed()
 	t.Logf("seed %d", seed)
 	kinds := map[string]int{}
 	variants := 0

@@ -76,7 +76,7 @@ func visits(r *rand.Rand) []enginetest.Event {
 // depend on the order of arrival within the lateness, on repeats, on how events are
 // gathered, or on restarts.
 func TestSigmaIsAFunctionOfTheEvents(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
+	seed := storySeed()
 	t.Logf("seed %d", seed)
 	kinds := map[string]int{}
 	for h := range *histories {
