@@ -72,6 +72,15 @@ func (t *Tails) pass() {
 
 const (
 	tailUnit = 256
+	tailBins = 128
+	// Built in, as if seen for priorWeeks: the sum that is exceeded once a week,
+	// and the sum after which the rate is a tenth of that. Set by judgement.
+	priorWeeks  = 30
+	priorOnce   = 1800
+	priorDecade = 1200
+)
+
+const (
 	// lasting is log₁₀ of how many days of a tail one incident makes up, on average:
 	// what it is about goes on, with a calmer day between. Measured on simulated
 	// companies.
@@ -80,14 +89,8 @@ const (
 	// surprise than their group's last days tell: its baselines are young as well.
 	// Measured likewise.
 	settling tokenwatch.Bans = 350
-	tailBins                 = 128
 	// tailStep is the width of a bin.
 	tailStep tokenwatch.Bans = 250
-	// Built in, as if seen for priorWeeks: the sum that is exceeded once a week,
-	// and the sum after which the rate is a tenth of that. Set by judgement.
-	priorWeeks  = 30
-	priorOnce   = 1800
-	priorDecade = 1200
 )
 
 func bin(sum tokenwatch.Bans) int { return int(min(sum/tailStep, tailBins-1)) }

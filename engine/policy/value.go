@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 	"cel.dev/cel-go/common/types/traits"
@@ -269,8 +268,6 @@ type object struct {
 	get func(name string) (any, bool)
 }
 
-var objectType = cel.MapType(cel.StringType, cel.DynType)
-
 // Find returns a member.
 func (o object) Find(key ref.Val) (ref.Val, bool) {
 	name, ok := key.(types.String)
@@ -302,7 +299,7 @@ func (o object) Contains(key ref.Val) ref.Val {
 // asked for its members only.
 func (object) Size() ref.Val { return types.NewErr("not to be counted") }
 func (object) Iterator() traits.Iterator {
-	return types.NewStringList(types.DefaultTypeAdapter, nil).(traits.Lister).Iterator()
+	return types.NewStringList(types.DefaultTypeAdapter, nil).Iterator()
 }
 func (object) Equal(ref.Val) ref.Val          { return types.False }
 func (object) Type() ref.Type                 { return types.MapType }

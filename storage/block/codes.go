@@ -116,12 +116,6 @@ func (r *reader) newest(codes []uint32, next uint32) {
 	}
 }
 
-// derivation tells the code of a column by that of another one.
-type derivation struct {
-	base tokenwatch.Col
-	to   []uint32 // by code of the base
-}
-
 // derive finds for each code of base the code that goes with it most, or one
 // that may, and how many rows have another.
 func derive(base, codes []uint32, distinct int) (to []uint32, exceptions int) {
