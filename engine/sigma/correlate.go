@@ -288,14 +288,20 @@ func (c *Correlation) join(v *View, rule string, names []string, row int) (strin
 // fires returns the places of the events at which the correlation comes true,
 // among those of one group in order of time. The window slides: at each event it
 // holds the events of the timespan before and with it. While it stays true it does
-// not fire again.
+// not fire again. Work is proportional to the events, however wide the window.
 func (c *Correlation) fires(list []Candidate) (fires []int) {
+	w := window{c: c, values: map[string]int{}, children: map[string]int{}, starts: make([]int64, len(c.rules)+1)}
+	for i := range w.starts {
+		w.starts[i] = math.MinInt64
+	}
 	from, was := 0, false
 	for i := range list {
+		w.add(&list[i])
 		for list[i].Ref.Millis-list[from].Ref.Millis > c.Timespan.Milliseconds() {
+			w.remove(&list[from])
 			from++
 		}
-		is := c.holds(list[from : i+1])
+		is := c.holds(&w, &list[i])
 		if is && !was {
 			fires = append(fires, i)
 		}
@@ -304,8 +310,65 @@ func (c *Correlation) fires(list []Candidate) (fires []int) {
 	return fires
 }
 
-func (c *Correlation) holds(window []Candidate) bool {
-	x, ok := c.measure(window)
+// window is what is in the timespan, as far as the condition asks.
+type window struct {
+	c        *Correlation
+	events   int
+	values   map[string]int // events by value
+	children map[string]int // events by rule
+	numbers  int            // events whose value is a number
+	sum      int64          // of these, in millionths: whole, so that its order does not matter
+	// starts are, for each number of rules that occurred in their order, when the
+	// first of them did, at the latest.
+	starts []int64
+}
+
+// micro is a number in millionths, as far as an int64 goes.
+func micro(text string) (int64, bool) {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.Abs(x) > 1e12 {
+		return 0, false
+	}
+	return int64(math.Round(x * 1e6)), true
+}
+
+func (w *window) add(x *Candidate) {
+	w.events++
+	w.values[x.Value]++
+	w.children[x.Child]++
+	if n, ok := micro(x.Value); ok {
+		w.numbers++
+		w.sum += n
+	}
+	for k := len(w.c.rules) - 1; k >= 0; k-- {
+		switch {
+		case w.c.rules[k] != x.Child:
+		case k == 0:
+			w.starts[1] = x.Ref.Millis
+		default:
+			w.starts[k+1] = max(w.starts[k+1], w.starts[k])
+		}
+	}
+}
+
+func (w *window) remove(x *Candidate) {
+	w.events--
+	drop(w.values, x.Value)
+	drop(w.children, x.Child)
+	if n, ok := micro(x.Value); ok {
+		w.numbers--
+		w.sum -= n
+	}
+}
+
+func drop(counts map[string]int, key string) {
+	if counts[key]--; counts[key] == 0 {
+		delete(counts, key)
+	}
+}
+
+func (c *Correlation) holds(w *window, last *Candidate) bool {
+	x, ok := c.measure(w, last)
 	if !ok {
 		return false
 	}
@@ -317,56 +380,33 @@ func (c *Correlation) holds(window []Candidate) bool {
 	return true
 }
 
-// measure is the number that the condition is about.
-func (c *Correlation) measure(window []Candidate) (float64, bool) {
+// measure is the number that the condition is about, with the last event in.
+func (c *Correlation) measure(w *window, last *Candidate) (float64, bool) {
 	switch c.Type {
 	case "event_count":
-		return float64(len(window)), true
+		return float64(w.events), true
 	case "temporal":
-		seen := map[string]bool{}
-		for _, h := range window {
-			seen[h.Child] = true
-		}
-		return float64(len(seen)), true
+		return float64(len(w.children)), true
 	case "temporal_ordered":
-		next := 0
-		for _, h := range window {
-			if next < len(c.rules) && h.Child == c.rules[next] {
-				next++
+		for k := len(c.rules); k > 0; k-- {
+			if s := w.starts[k]; s != math.MinInt64 && last.Ref.Millis-s <= c.Timespan.Milliseconds() {
+				return float64(k), true
 			}
 		}
-		return float64(next), true
+		return 0, true
 	case "value_count":
-		seen := map[string]bool{}
-		for _, h := range window {
-			seen[h.Value] = true
-		}
-		return float64(len(seen)), true
-	}
-	var values []float64
-	sum := 0.0
-	for _, h := range window {
-		if x, err := strconv.ParseFloat(h.Value, 64); err == nil {
-			values = append(values, x)
-			sum += x
-		}
-	}
-	if c.Type == "value_percentile" {
+		return float64(len(w.values)), true
+	case "value_percentile":
 		// The share of the window's events, in percent, that have the value of the
 		// last one: rare where it is small.
-		same := 0
-		for _, h := range window {
-			if h.Value == window[len(window)-1].Value {
-				same++
-			}
-		}
-		return float64(float64(100*same) / float64(len(window))), true
+		return float64(float64(100*w.values[last.Value]) / float64(w.events)), true
 	}
-	if len(values) == 0 {
+	if w.numbers == 0 {
 		return 0, false
 	}
+	sum := float64(w.sum) / 1e6
 	if c.Type == "value_avg" {
-		return sum / float64(len(values)), true
+		return sum / float64(w.numbers), true
 	}
 	return sum, true
 }
