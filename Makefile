@@ -63,6 +63,6 @@ eval: build ## what is found in simulated companies (needs the evaluation kit an
 nightly: ## the long forms: more crashes, kills, histories and fuzzing
 	$(MAKE) fuzz FUZZTIME=30m
 	$(GO) test ./storage/local -run 'Crash|Fault|Rot' -crash.long -v -timeout 4h
-	$(GO) test ./storage/history -run Mutations -mutations 10000 -timeout 4h
+	$(GO) test ./storage/history -run Mutations -mutations 10000 -seed 0 -timeout 4h
 	$(GO) test ./engine -histories 2000 -seed 0 -timeout 4h
 	$(GO) test ./bench -run 'Kill|Poll' -kills 2000 -v -timeout 12h
