@@ -219,6 +219,14 @@ func (v *View) Events(hour int32) (mean, shape float64) {
 	return v.Usual.Volume.expect(hour, events, hours)
 }
 
+// Comparable tells whether amounts can be compared with anything that was seen: a
+// few hours of the entity's own, or some of its peers'. Before that the built-in
+// expectation is all there is, and no two services are alike in how much is much.
+func (v *View) Comparable() bool {
+	own := float64(v.Usual.Volume.Hours)/Unit + v.openHours()
+	return own >= 4 || v.Peers != nil && v.Peers.Active >= 50
+}
+
 // Busy is the probability that the entity is active at this hour of the week, and
 // the days of that kind which it rests on.
 func (v *View) Busy(hour int32) (p, days float64) {

@@ -27,6 +27,9 @@ const (
 	// inputLimit is the most that refusals of what was asked can add: most of them
 	// are mistakes of programs.
 	inputLimit tokenwatch.Bans = 3000
+	// firstLimit is the most that any can add while there is nothing yet to compare
+	// with: how often what is missing is asked for differs from service to service.
+	firstLimit tokenwatch.Bans = 3000
 )
 
 func (faults) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
@@ -48,6 +51,9 @@ func (faults) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 			surprise = min(surprise, inputLimit)
 		}
 		surprise = min(surprise, newsLimit)
+		if !s.Usual.Comparable() {
+			surprise = min(surprise, firstLimit)
+		}
 		if surprise < tokenwatch.Surprising {
 			continue
 		}

@@ -16,13 +16,20 @@ import (
 // mean of all active hours, and a shape learned from how far past hours were off
 // (atLeast). The log of the bytes is compared with that of past hours by Student's
 // distribution (beyond). Events that the service failed to answer are left out:
-// they are sent again. The number of kinds of refusal is another detector's.
+// they are sent again. The number of kinds of refusal is another detector's. Where
+// there is nothing yet to compare with, it says little of a token or an actor, and
+// of an address, which may be a visitor or a whole office, nothing.
 type volume struct{}
+
+// firstAmount is the most that an amount can add while there is nothing yet to
+// compare it with.
+const firstAmount tokenwatch.Bans = 2500
 
 func newVolume(vec.Hash) Detector { return volume{} }
 
 func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
-	if s.Now.Events == 0 {
+	comparable := s.Usual.Comparable()
+	if s.Now.Events == 0 || !comparable && s.Usual.Kind == tokenwatch.EntityAddress {
 		return out
 	}
 	mean, shape := s.Usual.Events(s.Now.Hour)
@@ -33,6 +40,9 @@ func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		limit := amountLimit
 		if axis == "bytes" {
 			limit = newsLimit // nobody reruns a job and gets a hundred times as much
+		}
+		if !comparable {
+			limit = firstAmount
 		}
 		surprise = min(surprise, limit)
 		if surprise >= tokenwatch.Surprising && surprise > signal.Surprise {
