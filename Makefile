@@ -41,7 +41,7 @@ golden: ## rewrite the expected parts of the golden cases; read the diff
 	$(GO) test $$(grep -rl --include='*_test.go' '"github.com/cockroachdb/datadriven"' . | xargs -n1 dirname | sort -u) -rewrite
 
 race: ## the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(PKGS)
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME (10s; total:300 shares 300 s out among all)

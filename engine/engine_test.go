@@ -27,6 +27,15 @@ var histories = flag.Int("histories", 12, "how many random histories the propert
 
 var seedFlag = flag.Uint64("seed", 1, "seed of the random histories; 0 takes the clock, for long runs")
 
+// tries is how many histories a property test tries: few where time is short, as
+// under the race detector.
+func tries() int {
+	if testing.Short() {
+		return min(*histories, 3)
+	}
+	return *histories
+}
+
 // storySeed is the seed of a property test's histories. Tests are the same each
 // time, so that a change is told from chance; long runs look further.
 func storySeed() uint64 {
@@ -182,7 +191,7 @@ func TestSettledFindingsAreAFunctionOfTheEvents(t *testing.T) {
 	seed := storySeed()
 	t.Logf("seed %d", seed)
 	found, variants := 0, 0
-	for h := range *histories {
+	for h := range tries() {
 		r := rand.New(rand.NewPCG(seed, uint64(h)))
 		events := story(r)
 		var calm enginetest.Log

@@ -79,7 +79,7 @@ func TestSigmaIsAFunctionOfTheEvents(t *testing.T) {
 	seed := storySeed()
 	t.Logf("seed %d", seed)
 	kinds := map[string]int{}
-	for h := range *histories {
+	for h := range tries() {
 		r := rand.New(rand.NewPCG(seed, uint64(h)))
 		events := visits(r)
 		var calm enginetest.Log
