@@ -221,7 +221,7 @@ func TestSettledFindingsAreAFunctionOfTheEvents(t *testing.T) {
 	if found == 0 {
 		t.Error("no history had a finding: the test shows nothing")
 	}
-	t.Logf("%d histories, %d variants, %d settled findings, 0 differing", *histories, variants, found)
+	t.Logf("%d histories, %d variants, %d settled findings, 0 differing", tries(), variants, found)
 }
 
 var errCrash = errors.New("crash")

@@ -144,7 +144,7 @@ func TestPoliciesAreAFunctionOfTheEvents(t *testing.T) {
 	t.Logf("seed %d", seed)
 	kinds := map[string]int{}
 	variants := 0
-	for h := range max(2, *histories/2) {
+	for h := range max(2, tries()/2) {
 		r := rand.New(rand.NewPCG(seed, uint64(h)))
 		events, inventory := lifeStory(r)
 		var calm enginetest.Log
@@ -182,7 +182,7 @@ func TestPoliciesAreAFunctionOfTheEvents(t *testing.T) {
 	if len(kinds) < 8 {
 		t.Errorf("only policies %v were broken: the test shows little", kinds)
 	}
-	t.Logf("%d histories, %d variants, 0 differing; revisions by policy %v", max(2, *histories/2), variants, kinds)
+	t.Logf("%d histories, %d variants, 0 differing; revisions by policy %v", max(2, tries()/2), variants, kinds)
 }
 
 func ofPolicies(all []tokenwatch.Finding) []tokenwatch.Finding {

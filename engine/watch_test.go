@@ -109,7 +109,7 @@ func TestSigmaIsAFunctionOfTheEvents(t *testing.T) {
 			t.Errorf("no history had a finding of %q: the test shows nothing of it", kind)
 		}
 	}
-	t.Logf("%d histories, settled findings by rule: %v, 0 differing", *histories, kinds)
+	t.Logf("%d histories, settled findings by rule: %v, 0 differing", tries(), kinds)
 }
 
 // TestSigmaFinding shows what a finding of a rule says.
