@@ -119,6 +119,9 @@ func parse(text []byte) (*Pack, error) {
 		p.Doc = strings.TrimSpace(strings.TrimLeft(string(first), "# "))
 	}
 	for _, one := range p.Policies {
+		if one == nil {
+			return nil, fmt.Errorf("policy pack %s: an entry is empty", p.Name)
+		}
 		if err := one.compile(); err != nil {
 			return nil, fmt.Errorf("policy pack %s: policy %q: %w", p.Name, one.ID, err)
 		}
