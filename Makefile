@@ -6,7 +6,7 @@ TOOL = cd tools && $(GO) tool -n
 PKGS = ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check race fuzz crash bench eval golden generate build lint nightly stale
+.PHONY: help run test check race fuzz crash bench soak eval golden generate build lint nightly stale
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ crash: ## crash at every file-system operation, faults at every operation, bit r
 
 bench: build ## ingest 2 M events over HTTP with the engine on, and print the figures
 	$(GO) run ./bench
+
+SOAK ?= 1h
+soak: build ## ingest, questions, merges and retention all at once for SOAK
+	$(GO) run ./bench -soak $(SOAK) -dir bench/out
 
 eval: build ## what is found in simulated companies (needs the evaluation kit and python3)
 	$(GO) run ./bench/eval

@@ -42,6 +42,18 @@ type facts struct {
 	Count8   int            `json:"q8_expect"`
 }
 
+// readFacts reads what bench/gen knows of a day.
+func readFacts(day string) (f facts, err error) {
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(day), "facts.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &f)
+	}
+	if err != nil {
+		return f, fmt.Errorf("read the facts of the workload: %w", err)
+	}
+	return f, nil
+}
+
 // question is one, and what is known of its answer: nil where that is nothing.
 type question struct {
 	name, sql string
@@ -104,13 +116,9 @@ func questions(f facts) []question {
 
 // ask asks all questions over HTTP, each once and then runs times.
 func ask(ctx context.Context, s *Server, day string, runs int) (map[string]Asked, error) {
-	b, err := os.ReadFile(filepath.Join(filepath.Dir(day), "facts.json"))
+	f, err := readFacts(day)
 	if err != nil {
 		return nil, err
-	}
-	var f facts
-	if err := json.Unmarshal(b, &f); err != nil {
-		return nil, fmt.Errorf("read the facts of the workload: %w", err)
 	}
 	out := make(map[string]Asked)
 	for _, q := range questions(f) {

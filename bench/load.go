@@ -22,12 +22,16 @@ func Send(ctx context.Context, s *Server, file string, conns, chunk int, rate fl
 		return err
 	}
 	defer f.Close()
+	return sendLines(ctx, s, f, conns, chunk, rate, after)
+}
+
+func sendLines(ctx context.Context, s *Server, lines io.Reader, conns, chunk int, rate float64, after func(body []byte)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	bodies := make(chan []byte)
 	go func() {
 		defer close(bodies)
-		if err := cut(ctx, f, chunk, rate, bodies); err != nil {
+		if err := cut(ctx, lines, chunk, rate, bodies); err != nil {
 			cancel(err)
 		}
 	}()

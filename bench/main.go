@@ -6,6 +6,7 @@
 //
 //	make bench                    # 2 M events, 4 connections
 //	go run ./bench -n 5000000     # the full workload
+//	go run ./bench -soak 1h       # everything at once, for long: see soak
 //
 // It prints one JSON object. Linux only: CPU and memory are read from /proc.
 package main
@@ -48,16 +49,31 @@ func main() {
 	probes := flag.Int("probes", 200, "attacks planted in the second day")
 	runs := flag.Int("ask", 0, "instead of a second day ask Q1 to Q8, each so many times")
 	dir := flag.String("dir", filepath.Join("bench", "out"), "folder for the workload; the store is made and removed in it")
+	length := flag.Duration("soak", 0, "instead ingest, ask, poll, merge and drop what is old, all at once for so long")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	report, err := measure(ctx, *n, *conns, *chunk, *share, *probes, *runs, *dir)
+	var report any
+	var err error
+	if *length > 0 {
+		var s *Soak
+		if s, err = soak(ctx, *dir, *n, *length, *share); err == nil {
+			report, err = s, s.wrong()
+		}
+	} else {
+		var r *Report
+		if r, err = measure(ctx, *n, *conns, *chunk, *share, *probes, *runs, *dir); err == nil {
+			report = r
+		}
+	}
+	if report != nil {
+		out, _ := json.MarshalIndent(report, "", "  ")
+		fmt.Println(string(out))
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
-	out, _ := json.MarshalIndent(report, "", "  ")
-	fmt.Println(string(out))
 }
 
 func measure(ctx context.Context, n, conns, chunk int, share float64, probes, runs int, dir string) (*Report, error) {

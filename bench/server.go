@@ -28,11 +28,12 @@ type Server struct {
 	log  *bytes.Buffer // what it wrote on standard error
 }
 
-// Start runs `tokenwatch serve` on dir and returns once it is ready.
-func Start(ctx context.Context, binary, dir string) (*Server, error) {
+// Start runs `tokenwatch serve` on dir, with further arguments, and returns once it
+// is ready.
+func Start(ctx context.Context, binary, dir string, further ...string) (*Server, error) {
 	keys := filepath.Join(dir, "keys")
-	cmd := exec.Command(binary, "serve", "--data", filepath.Join(dir, "data"), "--keys", keys,
-		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--json")
+	cmd := exec.Command(binary, append([]string{"serve", "--data", filepath.Join(dir, "data"), "--keys", keys,
+		"--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--json"}, further...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -117,10 +118,15 @@ func (s *Server) CPU() float64 {
 }
 
 // PeakRSS is the most memory the server held, in MB.
-func (s *Server) PeakRSS() float64 {
+func (s *Server) PeakRSS() float64 { return s.memory("VmHWM:") }
+
+// RSS is the memory the server holds, in MB.
+func (s *Server) RSS() float64 { return s.memory("VmRSS:") }
+
+func (s *Server) memory(field string) float64 {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	for line := range strings.Lines(string(b)) {
-		if v, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if v, ok := strings.CutPrefix(line, field); ok {
 			kb, _ := strconv.ParseFloat(strings.Fields(v)[0], 64)
 			return kb / 1024
 		}
@@ -225,14 +231,27 @@ func (s *Server) DiskAfterStop(events int, dir string) (float64, error) {
 	if err := s.Stop(); err != nil {
 		return 0, fmt.Errorf("stop the server: %w", err)
 	}
-	var total int64
-	err := filepath.WalkDir(filepath.Join(dir, "data"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(strings.ToLower(d.Name()), "ballast") {
-			return err
-		}
-		info, err := d.Info()
-		total += info.Size()
-		return err
-	})
+	total, err := size(filepath.Join(dir, "data"))
 	return float64(total) / float64(events), err
 }
+
+// size is what the files of a store take, in bytes, without its ballast. Files may go
+// while they are counted.
+func size(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err != nil || d.IsDir() || isBallast(d.Name()) {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total, err
+}
+
+// isBallast tells the file that is only there to be given up when the disk fills.
+func isBallast(name string) bool { return strings.Contains(strings.ToLower(name), "ballast") }
