@@ -23,6 +23,12 @@ const (
 	NameAccessor      NameKind = "accessor"      // Vault token accessor
 	NameTruncatedHash NameKind = "sha256_prefix" // leading bytes of the SHA-256, at least 8
 	NamePrefix        NameKind = "key_prefix"    // leading characters shown by the issuer
+
+	// NameHashDigest is a keyed digest of the first 8 or 16 bytes of the SHA-256
+	// ("8:…", "16:…"): what a secret seen in one log and a truncated hash in
+	// another have in common. It ties tokens and is not shown; a hash of a secret that no log
+	// has is never stored without the key, since weak secrets could be guessed from it.
+	NameHashDigest NameKind = "sha256_digest"
 )
 
 // NameKinds lists the kinds from strongest to weakest: of several names of one

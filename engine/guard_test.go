@@ -120,10 +120,12 @@ func namesIn(b *tokenwatch.Batch) (names []tokenwatch.Naming) {
 		if id == "" || slices.ContainsFunc(names, func(n tokenwatch.Naming) bool { return n.Token == id }) {
 			return
 		}
-		hash := fmt.Sprintf("%016s", id[1:])
-		names = append(names, tokenwatch.Naming{Token: id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: hash}})
+		digest := func(n int) tokenwatch.Naming {
+			return tokenwatch.Naming{Token: id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameHashDigest, Value: fmt.Sprintf("%d:%026s", n, id[1:])}}
+		}
+		names = append(names, digest(8))
 		if id[0] == 's' {
-			names = append(names, tokenwatch.Naming{Token: id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: hash + hash}})
+			names = append(names, digest(16))
 		}
 	}
 	for i := range b.Rows() {

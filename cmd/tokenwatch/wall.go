@@ -35,10 +35,9 @@ func (w *wall) holds(tenant, text string) bool {
 	return w.of(tenant).Holds([]byte(text))
 }
 
-// names returns what a token may be called where somebody calls it name: that,
-// and the id it has if name is its secret.
+// names returns what a token may be stored as where somebody calls it name.
 func (w *wall) names(tenant, name string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return []string{name, string(w.of(tenant).Fingerprint([]byte(name)))}
+	return w.of(tenant).Called(name)
 }

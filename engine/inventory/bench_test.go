@@ -23,8 +23,8 @@ func batchOf(from, n int, at time.Time) *tokenwatch.Batch {
 		row.SetString(tokenwatch.ColTokenKind, "bearer")
 		row.SetString(tokenwatch.ColAction, fmt.Sprintf("GET /v1/%d", i%50))
 		b.Append(&row)
-		for _, cut := range []int{16, 32} {
-			b.AddName(tokenwatch.Naming{Token: tokenwatch.TokenID(id), Alias: tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: fmt.Sprintf("%032x", i*2654435761)[32-cut:]}})
+		for _, n := range []int{8, 16} {
+			b.AddName(tokenwatch.Naming{Token: tokenwatch.TokenID(id), Alias: tokenwatch.Alias{Kind: tokenwatch.NameHashDigest, Value: fmt.Sprintf("%d:%026x", n, i*2654435761)}})
 		}
 	}
 	return b.Batch()

@@ -29,11 +29,14 @@ func (v *Inventory) Token(text string, now int64) (tokenwatch.TokenRecord, bool)
 	return tokenwatch.TokenRecord{}, false
 }
 
+// soughtKinds are the kinds of names by which a token is found.
+var soughtKinds = append(slices.Clone(tokenwatch.NameKinds), tokenwatch.NameHashDigest)
+
 func (v *Inventory) find(text string) *record {
 	if at, ok := v.byID[tokenwatch.TokenID(text)]; ok {
 		return v.records[v.records[at].same]
 	}
-	for _, kind := range tokenwatch.NameKinds {
+	for _, kind := range soughtKinds {
 		for issuer := range v.issuers {
 			n := tokenwatch.Naming{Alias: tokenwatch.Alias{Kind: kind, Value: text}, Issuer: issuer}
 			at, ok := v.byName[nameHash(kind, issuer, text)]

@@ -58,7 +58,7 @@ type named struct {
 
 // tie does what follows from a new name of a token.
 func (v *Inventory) tie(r *record, n name, changed *changes) {
-	if isHash(n.Kind) && v.torn(r) {
+	if n.Kind == tokenwatch.NameHashDigest && v.torn(r) {
 		v.rebuild(r.unit, changed)
 	}
 	hash := nameHash(n.Kind, n.issuer, n.Value)
@@ -135,19 +135,12 @@ func (v *Inventory) differ(a, b *record) bool {
 func hashesDiffer(a, b *record) bool {
 	for _, x := range a.names {
 		for _, y := range b.names {
-			if isHash(x.Kind) && isHash(y.Kind) {
-				n := min(len(x.Value), len(y.Value))
-				if x.Value[:n] != y.Value[:n] {
-					return true
-				}
+			if x.Kind == tokenwatch.NameHashDigest && y.Kind == x.Kind && len(x.Value) == len(y.Value) && x.Value != y.Value {
+				return true // the length tells of how much of the hash
 			}
 		}
 	}
 	return false
-}
-
-func isHash(k tokenwatch.NameKind) bool {
-	return k == tokenwatch.NameFullHash || k == tokenwatch.NameTruncatedHash
 }
 
 // sames lists the records that are the same token as r.
@@ -199,16 +192,23 @@ func (v *Inventory) since(used, said *record, changed *changes) {
 // strength orders ids by what they are made of: the secret itself, an id of the
 // issuer's, part of a hash, a display prefix.
 func (r *record) strength() int {
-	best := 3
+	best, hashed, cut := 3, false, false
 	for _, n := range r.names {
-		switch {
-		case n.Kind == tokenwatch.NameFullHash || n.Kind == tokenwatch.NameTruncatedHash && len(n.Value) >= 32:
-			return 0
-		case n.Kind == tokenwatch.NameTruncatedHash:
-			best = min(best, 2)
-		case n.Kind != tokenwatch.NamePrefix:
-			best = min(best, 1)
+		switch n.Kind {
+		case tokenwatch.NameHashDigest:
+			hashed = true
+		case tokenwatch.NameTruncatedHash:
+			cut = true
+		case tokenwatch.NameFullHash, tokenwatch.NamePrefix:
+		default:
+			best = 1
 		}
+	}
+	switch {
+	case hashed && !cut:
+		return 0
+	case cut:
+		return min(best, 2)
 	}
 	return best
 }

@@ -56,7 +56,7 @@ func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now
 			t.SameAs = append(t.SameAs, r.id)
 		}
 		for _, n := range r.names {
-			if !slices.Contains(t.Names, n.Alias) {
+			if n.Kind != tokenwatch.NameHashDigest && !slices.Contains(t.Names, n.Alias) {
 				t.Names = append(t.Names, n.Alias)
 			}
 		}

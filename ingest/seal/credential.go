@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	gobase64 "encoding/base64"
-	gohex "encoding/hex"
 	"encoding/json"
 	"strings"
 	"sync/atomic"
@@ -188,7 +187,7 @@ type entry struct {
 	own   atomic.Uint64   // batch in which the aliases were last named, as names of the id; logged says that none has to
 	form  *format         // of a credential, if it tells its kind
 	id    tokenwatch.TokenID
-	hash  string // of a credential: 16 bytes of its SHA-256 in hex, from which aliases follow
+	ties  ties   // of a credential
 	other *others
 }
 
@@ -197,7 +196,7 @@ type others struct {
 	epoch uint64 // batch in which the aliases were last named, as names of owner
 	owner tokenwatch.TokenID
 
-	aliases []tokenwatch.Alias // names besides those of hash
+	aliases []tokenwatch.Alias // names besides the ties
 	issuer  string             // of a JWT
 	scope   string             // of a name: where it is unique
 	subject string             // of a JWT
@@ -216,10 +215,7 @@ func (e *entry) kind() string {
 
 // eachAlias calls f with each name that follows from the secret, or is the name.
 func (e *entry) eachAlias(f func(tokenwatch.Alias)) {
-	if e.hash != "" {
-		f(tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: e.hash[:16]})
-		f(tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: e.hash})
-	}
+	e.ties.each(f)
 	for _, a := range e.other.aliases {
 		f(a)
 	}
@@ -233,11 +229,8 @@ func newEntry(id tokenwatch.TokenID, other *others) *entry {
 // newCredential makes the entry of a secret that was not remembered.
 func (s *Sealer) newCredential(secret []byte) *entry {
 	sum := sha256.Sum256(secret)
-	// Entries are many and used once in a while: what is of use together lies together.
-	id := s.FullHashID(sum)
-	text := string(id) + gohex.EncodeToString(sum[:16])
-	e := newEntry(tokenwatch.TokenID(text[:len(id)]), noOthers)
-	e.hash = text[len(id):]
+	e := newEntry(s.FullHashID(sum), noOthers)
+	e.ties = s.tiesOf(sum[:])
 	e.form = formatOf(secret)
 	if e.kind() != "jwt" {
 		return e

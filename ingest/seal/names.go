@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bytes"
+	"crypto/sha256"
 	gobase64 "encoding/base64"
 	gohex "encoding/hex"
 	"slices"
@@ -313,16 +314,14 @@ func (s *Sealer) newName(n *tokenwatch.Name) *entry {
 	case tokenwatch.NameFullHash, tokenwatch.NameTruncatedHash:
 		sum := hashBytes(value)
 		if len(sum) == 32 {
-			return newEntry(s.FullHashID([32]byte(sum)), &others{aliases: append([]tokenwatch.Alias{
-				{Kind: tokenwatch.NameFullHash, Value: gohex.EncodeToString(sum)}}, hashAliases(sum)...)})
+			return s.hashEntry(s.FullHashID([32]byte(sum)), tokenwatch.NameFullHash, sum)
 		}
 		if len(sum) >= 8 {
 			cut := sum[:8]
 			if len(sum) >= 16 {
 				cut = sum[:16]
 			}
-			aliases := hashAliases(cut)
-			return newEntry(s.nameID(tokenwatch.NameTruncatedHash, "", []byte(gohex.EncodeToString(cut))), &others{aliases: aliases})
+			return s.hashEntry(s.nameID(tokenwatch.NameTruncatedHash, "", []byte(gohex.EncodeToString(cut))), tokenwatch.NameTruncatedHash, cut)
 		}
 	case tokenwatch.NamePrefix:
 		value = shownPart(value)
@@ -352,14 +351,51 @@ func (s *Sealer) nameID(kind tokenwatch.NameKind, issuer string, value []byte) t
 	return tokenwatch.TokenID(s.token.id(tokenwatch.TokenPrefix, 1, []byte(kind), []byte{0}, []byte(issuer), []byte{0}, value))
 }
 
-// hashAliases returns the truncated names of a SHA-256, of 8 and 16 bytes.
-func hashAliases(sum []byte) (a []tokenwatch.Alias) {
-	for _, n := range [2]int{8, 16} {
-		if len(sum) >= n {
-			a = append(a, tokenwatch.Alias{Kind: tokenwatch.NameTruncatedHash, Value: gohex.EncodeToString(sum[:n])})
-		}
+// hashEntry makes the entry of a hash that a log has, which is shown as it stands.
+func (s *Sealer) hashEntry(id tokenwatch.TokenID, kind tokenwatch.NameKind, hash []byte) *entry {
+	e := newEntry(id, &others{aliases: []tokenwatch.Alias{{Kind: kind, Value: gohex.EncodeToString(hash)}}})
+	e.ties = s.tiesOf(hash)
+	return e
+}
+
+// ties are the keyed digests of the first 8 and 16 bytes of a SHA-256, one after the
+// other: what secrets, hashes and truncated hashes of one token have in common.
+type ties string
+
+const (
+	shortTie = len("8:") + idLength
+	longTie  = len("16:") + idLength
+)
+
+func (s *Sealer) tiesOf(sum []byte) ties {
+	short := s.token.id("8:", 2, sum[:8])
+	if len(sum) < 16 {
+		return ties(short)
 	}
-	return a
+	return ties(short + s.token.id("16:", 2, sum[:16]))
+}
+
+func (t ties) each(f func(tokenwatch.Alias)) {
+	if len(t) >= shortTie {
+		f(tokenwatch.Alias{Kind: tokenwatch.NameHashDigest, Value: string(t[:shortTie])})
+	}
+	if len(t) == shortTie+longTie {
+		f(tokenwatch.Alias{Kind: tokenwatch.NameHashDigest, Value: string(t[shortTie:])})
+	}
+}
+
+// Called returns what a token may be stored as where somebody calls it name: that;
+// the id it has if name is its secret; and, if name is a hash, the ids it has by that.
+func (s *Sealer) Called(name string) []string {
+	out := []string{name, string(s.Fingerprint([]byte(name)))}
+	sum := hashBytes([]byte(name))
+	if len(sum) == sha256.Size {
+		out = append(out, string(s.FullHashID([sha256.Size]byte(sum))))
+	}
+	if len(sum) >= 8 {
+		s.tiesOf(sum).each(func(a tokenwatch.Alias) { out = append(out, a.Value) })
+	}
+	return out
 }
 
 // hashBytes decodes a whole or truncated SHA-256: hex in any case, or base64 of

@@ -180,18 +180,28 @@ func TestOneToken(t *testing.T) {
 	}
 }
 
-// TestTruncatedHashesMeet shows that the aliases of a secret name the tokens of
-// its truncated hashes.
+// TestTruncatedHashesMeet shows that a secret and its hash, however it is cut,
+// have a name in common, and that of a secret only keyed digests are named.
 func TestTruncatedHashesMeet(t *testing.T) {
 	s := testSealer(t, Config{})
 	hex, _ := sums("tok_live_4f9a8c21be774d05a6")
-	e := s.newCredential([]byte("tok_live_4f9a8c21be774d05a6"))
-	for _, n := range []int{16, 20, 32, 40} {
-		id := s.NameID(tokenwatch.NameTruncatedHash, "", hex[:n])
+	own := map[tokenwatch.Alias]bool{}
+	s.newCredential([]byte("tok_live_4f9a8c21be774d05a6")).eachAlias(func(a tokenwatch.Alias) {
+		own[a] = true
+		if a.Kind != tokenwatch.NameHashDigest || strings.Contains(a.Value, hex[:12]) {
+			t.Errorf("the secret is named %v", a)
+		}
+	})
+	for _, n := range []int{16, 20, 32, 40, 64} {
 		met := false
-		e.eachAlias(func(a tokenwatch.Alias) { met = met || s.NameID(a.Kind, "", a.Value) == id })
+		s.newName(&tokenwatch.Name{Kind: tokenwatch.NameTruncatedHash, Value: []byte(hex[:n])}).eachAlias(func(a tokenwatch.Alias) { met = met || own[a] })
 		if !met {
 			t.Errorf("no alias meets the hash cut to %d digits", n)
+		}
+		if !slices.ContainsFunc(s.Called(hex[:n]), func(name string) bool {
+			return name == string(s.Fingerprint([]byte("tok_live_4f9a8c21be774d05a6"))) || own[tokenwatch.Alias{Kind: tokenwatch.NameHashDigest, Value: name}]
+		}) {
+			t.Errorf("the hash cut to %d digits is not known by what it is called", n)
 		}
 	}
 }
