@@ -39,6 +39,7 @@ func (apacheError) Parse(record []byte, row *tokenwatch.Row) error {
 	}
 	row.SetInt(tokenwatch.ColTime, ns)
 	rest := bytes.TrimRight(record[end+1:], " \r\n")
+	level := []byte(nil)
 	for n := 0; n < 8; n++ {
 		rest = bytes.TrimLeft(rest, " ")
 		end := bytes.IndexByte(rest, ']')
@@ -57,6 +58,7 @@ func (apacheError) Parse(record []byte, row *tokenwatch.Row) error {
 		case bytes.HasPrefix(in, []byte("pid ")):
 		case n == 0:
 			row.AddAttr(row.Keep("level"), in)
+			level = in[bytes.IndexByte(in, ':')+1:]
 		default:
 			if key, value, ok := bytes.Cut(in, []byte(" ")); ok && apacheTags[string(key)] {
 				value = bytes.Trim(value, `"`)
@@ -84,7 +86,7 @@ func (apacheError) Parse(record []byte, row *tokenwatch.Row) error {
 	tags(row, message)
 	row.AddAttr(row.Keep("message"), message)
 	if !row.Has(tokenwatch.ColError) {
-		row.SetString(tokenwatch.ColError, apacheErrorKind(message))
+		setFailure(row, apacheErrorKind(message), level)
 	}
 	return nil
 }
@@ -136,4 +138,19 @@ func apacheErrorKind(message []byte) string {
 		}
 	}
 	return "server"
+}
+
+// setFailure gives a line of an error log its kind of error. One that the message
+// does not tell is the server's, if the level says that something went wrong.
+func setFailure(row *tokenwatch.Row, kind string, level []byte) {
+	if kind == "server" {
+		switch string(level) {
+		case "debug", "info", "notice", "warn":
+			return
+		}
+		if bytes.HasPrefix(level, []byte("trace")) {
+			return
+		}
+	}
+	row.SetString(tokenwatch.ColError, kind)
 }

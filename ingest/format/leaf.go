@@ -75,6 +75,8 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 			row.AddAttr(row.Keep("referer"), v)
 		}
 		return true
+	case toEvent:
+		return !isCode(v) && w.column(tokenwatch.ColRequestID, v, number)
 	case toOCSF:
 		w.ocsf = true
 	case toOutcomeID:
@@ -135,6 +137,12 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 // key returns a field's path in the row's memory.
 func (w *walker) key(f *field) []byte {
 	return w.row.Build(func(b []byte) []byte { return append(b, f.full...) })
+}
+
+// isCode tells a code of the kind of an event, such as 4624 or E1, which many events
+// have, from the id of one.
+func isCode(v []byte) bool {
+	return len(v) < 6 && len(v) > 0 && v[len(v)-1] >= '0' && v[len(v)-1] <= '9'
 }
 
 // column gives column c its value if it has none and v is one.

@@ -25,6 +25,7 @@ const (
 	toName             // another name of a token
 	toOutcomeID        // OCSF status_id
 	toOCSF             // class_uid: says that durations are milliseconds
+	toEvent            // an id of the event, or a code of its kind
 	toSlot             // kept for the end: see cloudTrail
 	toTrail            // kept for the end: see tokenAudit
 	toUser             // a user, or a token or its prefix in the place of one
@@ -97,7 +98,7 @@ var columnNames = map[tokenwatch.Col][]string{
 	tokenwatch.ColError:     {"error_code", "error.type", "error_type", "err_code"},
 	tokenwatch.ColBytesIn:   {"bytes_received", "request_length", "request_size", "request.bytes", "http.request.body.size", "http.request.body.bytes", "bytes_read", "requestsize"},
 	tokenwatch.ColBytesOut:  {"bytes", "body_bytes_sent", "bytes_sent", "size", "response_size", "response_bytes", "http.response.body.size", "http.response.body.bytes", "content_length", "responsesize", "resp_bytes"},
-	tokenwatch.ColRequestID: {"req_id", "x_request_id", "requestid", "rid", "event_id", "eventid", "event.id", "headers.x_request_id", "log_id", "insertid", "request.id"},
+	tokenwatch.ColRequestID: {"req_id", "x_request_id", "requestid", "rid", "headers.x_request_id", "log_id", "insertid", "request.id"},
 	tokenwatch.ColSession:   {"session_id", "session.id", "sessionid"},
 	tokenwatch.ColActor:     {"principal", "user", "username", "user_name", "actor_name", "subject", "sub", "account_name", "remote_user", "enduser.id", "principal_id", "client_id", "service_account", "caller", "actor.name", "identity"},
 	tokenwatch.ColEnv:       {"environment", "deployment.environment", "deployment.environment.name"},
@@ -138,7 +139,8 @@ var otherNames = map[string]rule{
 	"message": {op: toMessage}, "msg": {op: toMessage}, "log": {op: toMessage}, "line": {op: toMessage}, "raw": {op: toMessage}, "_raw": {op: toMessage},
 	"full_message": {op: toMessage}, "short_message": {op: toMessage}, "body": {op: toMessage}, "body.string_value": {op: toMessage}, "text_payload": {op: toMessage},
 	"event.original": {op: toMessage},
-	"class_uid":      {op: toOCSF}, "status_id": {op: toOutcomeID},
+	"event_id":       {op: toEvent}, "event.id": {op: toEvent},
+	"class_uid": {op: toOCSF}, "status_id": {op: toOutcomeID},
 	"actor.user.credential_uid": {op: toName, name: tokenwatch.NameProviderID}, "actor.session.credential_uid": {op: toName, name: tokenwatch.NameProviderID},
 	"time": {op: toColumn, col: tokenwatch.ColTime},
 }

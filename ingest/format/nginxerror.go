@@ -52,7 +52,7 @@ func (nginxError) Parse(record []byte, row *tokenwatch.Row) error {
 	}
 	row.AddAttr(row.Keep("message"), message)
 	if !row.Has(tokenwatch.ColError) {
-		row.SetString(tokenwatch.ColError, nginxErrorKind(message))
+		setFailure(row, nginxErrorKind(message), record[21:end])
 	}
 	return nil
 }
