@@ -25,7 +25,7 @@ type Request struct {
 	Key       string   // Idempotency-Key; "" : repeats are not recognised
 	Principal string   // id of the API key that sent it, the scope of Key
 	Source    string   // scope of Key
-	Digest    [32]byte // SHA-256 of the decoded body
+	Digest    [32]byte // SHA-256 of the decoded body of a request with a Key; zero without
 	Rows      int      // rows of the batch that are its
 	Rejects   []Reject // records that could not be stored
 	Mark      *Mark    // how far the source has got with it; nil if it cannot say

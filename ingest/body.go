@@ -5,16 +5,18 @@ import (
 	"hash"
 	"io"
 	"time"
+
+	"github.com/tokenwatch/tokenwatch/ingest/source"
 )
 
 // body is a request's body on its way to the framer: it computes the digest by
-// which repeats are recognised, and charges to the budget what the request makes
-// us hold.
+// which repeats of a request with a key are recognised, and charges to the budget
+// what the request makes us hold.
 type body struct {
 	r      io.Reader
-	digest hash.Hash
-	n      int64 // bytes read
-	err    error // the first that is not io.EOF
+	digest hash.Hash // nil: nobody will ask for it
+	n      int64     // bytes read
+	err    error     // the first that is not io.EOF
 
 	budget  *budget
 	tenant  string
@@ -24,8 +26,12 @@ type body struct {
 	took time.Duration // waiting for r
 }
 
-func newBody(r io.Reader, b *budget, tenant string, now func() time.Time) *body {
-	return &body{r: r, digest: sha256.New(), budget: b, tenant: tenant, now: now}
+func newBody(d *source.Delivery, b *budget, now func() time.Time) *body {
+	in := &body{r: d.Body, budget: b, tenant: d.Tenant, now: now}
+	if d.Key != "" {
+		in.digest = sha256.New()
+	}
+	return in
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -40,7 +46,9 @@ func (b *body) Read(p []byte) (int, error) {
 			return 0, refused
 		}
 		b.n += int64(n)
-		b.digest.Write(p[:n])
+		if b.digest != nil {
+			b.digest.Write(p[:n])
+		}
 	}
 	if err != nil && err != io.EOF {
 		b.err = err
@@ -61,5 +69,10 @@ func (b *body) charge(n int64) error {
 // close returns to the budget what was charged.
 func (b *body) close() { b.budget.give(b.tenant, b.charged) }
 
-// sum is the digest of all that was read.
-func (b *body) sum() [32]byte { return [32]byte(b.digest.Sum(nil)) }
+// sum is the digest of all that was read, zero without a key.
+func (b *body) sum() (sum [32]byte) {
+	if b.digest != nil {
+		b.digest.Sum(sum[:0])
+	}
+	return sum
+}

@@ -72,7 +72,7 @@ func (p *Pipeline) Ingest(ctx context.Context, d source.Delivery) (source.Answer
 }
 
 func (p *Pipeline) ingest(ctx context.Context, d source.Delivery) (source.Answer, error) {
-	in := newBody(d.Body, p.budget, d.Tenant, p.c.Now)
+	in := newBody(&d, p.budget, p.c.Now)
 	defer in.close()
 	s, name, err := p.seal(d, in)
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Pipeline) ingest(ctx context.Context, d source.Delivery) (source.Answer
 // Seal does what Ingest does but for committing: it reads a delivery to its end
 // and returns its rows and rejects, and the format they were read as.
 func (p *Pipeline) Seal(d source.Delivery) (Submission, string, error) {
-	in := newBody(d.Body, p.budget, d.Tenant, p.c.Now)
+	in := newBody(&d, p.budget, p.c.Now)
 	defer in.close()
 	return p.seal(d, in)
 }
