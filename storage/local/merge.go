@@ -36,11 +36,16 @@ type mergeLimits struct {
 	span    time.Duration // between the first and the last append in a merged one
 	backlog uint64        // rows that may wait for their hours to settle
 	small   int           // bytes up to which a merged segment goes the way of all writes
+
+	// A store to which nothing comes for so long is quiet: what waits is merged,
+	// settled or not, so that who asks then finds it sorted. It has to be that many rows.
+	quiet     time.Duration
+	quietRows int
 }
 
 var defaultLimits = mergeLimits{
 	rows: 1 << 19, wait: 32, fan: 8, least: 1 << 11, parts: 4096, ranges: 1000,
-	span: 24 * time.Hour, backlog: 4 << 20, small: 1 << 20,
+	span: 24 * time.Hour, backlog: 4 << 20, small: 1 << 20, quiet: 10 * time.Second, quietRows: 1 << 14,
 }
 
 // merges is what merging keeps in mind. Only one of its methods runs at a time.
@@ -65,7 +70,10 @@ type piece struct {
 
 // Merge merges segments of one tenant if that is worth while, and tells whether
 // it did. Only what a Step has covered, and what lies in settled hours, is merged.
-func (s *Store) Merge(ctx context.Context) (bool, error) {
+func (s *Store) Merge(ctx context.Context) (bool, error) { return s.merge(ctx, false) }
+
+// merge is Merge; of a quiet store it merges what waits for its hours to settle, too.
+func (s *Store) merge(ctx context.Context, quiet bool) (bool, error) {
 	s.merges.mu.Lock()
 	defer s.merges.mu.Unlock()
 	if err := s.Err(); err != nil {
@@ -78,8 +86,8 @@ func (s *Store) Merge(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, tenant := range s.worthMerging() {
-		pieces, err := s.plan(ctx, tenant, uint64(cursor))
+	for _, tenant := range s.worthMerging(quiet) {
+		pieces, err := s.plan(ctx, tenant, uint64(cursor), quiet)
 		if err != nil {
 			return false, err
 		}
@@ -92,11 +100,12 @@ func (s *Store) Merge(ctx context.Context) (bool, error) {
 }
 
 // worthMerging lists the tenants of whom enough is waiting.
-func (s *Store) worthMerging() (tenants []string) {
+func (s *Store) worthMerging(quiet bool) (tenants []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	l := &s.merges.limits
 	for tenant, w := range s.waiting {
-		if w.segments >= s.merges.limits.wait || w.rows >= int(s.merges.limits.rows) {
+		if w.segments >= l.wait || w.rows >= int(l.rows) || quiet && w.segments > 1 && w.rows >= l.quietRows {
 			tenants = append(tenants, tenant)
 		}
 	}
@@ -105,7 +114,7 @@ func (s *Store) worthMerging() (tenants []string) {
 }
 
 // plan chooses what to merge of a tenant, nil if nothing.
-func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece, error) {
+func (s *Store) plan(ctx context.Context, tenant string, cursor uint64, quiet bool) ([]piece, error) {
 	v, done, err := s.acquire()
 	if err != nil {
 		return nil, err
@@ -123,7 +132,7 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 		return nil, err
 	}
 	if cursor == 0 || cursor <= edge {
-		return s.merges.limits.choose(pieces), nil
+		return s.merges.limits.choose(pieces, quiet), nil
 	}
 	settled, err := s.settled(v.snapshot, tenant)
 	if err != nil {
@@ -139,7 +148,7 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 		if f.index.Control {
 			continue
 		}
-		if f.index.Times && f.index.To >= settled && f.index.Time > waited && backlog <= s.merges.limits.backlog {
+		if !quiet && f.index.Times && f.index.To >= settled && f.index.Time > waited && backlog <= s.merges.limits.backlog {
 			break // what comes after it waits too: segments are merged in the order of the log
 		}
 		backlog -= min(backlog, f.index.Rows)
@@ -149,13 +158,13 @@ func (s *Store) plan(ctx context.Context, tenant string, cursor uint64) ([]piece
 			Times: f.index.Times, From: f.index.From, To: f.index.To,
 		}})
 	}
-	return s.merges.limits.choose(pieces), nil
+	return s.merges.limits.choose(pieces, quiet), nil
 }
 
 // Events wait to be merged until the hour they fall into is settled: that is
 // when the engine reads those of an hour again, and in a merged segment these lie
 // apart. They do not wait beyond the backlog, nor for a watermark that does not
-// come.
+// come, nor where the store is quiet: then somebody may ask, and the engine has time.
 const (
 	settleAfter  = time.Hour      // the watermark has passed them by
 	settleAtLast = 26 * time.Hour // they were appended, besides the lateness
@@ -189,8 +198,9 @@ func (s *Store) settled(r pebble.Reader, tenant string) (int64, error) {
 	return clampNano(at.Add(-settleAfter)), nil
 }
 
-// choose returns the pieces to merge, which follow each other.
-func (l *mergeLimits) choose(pieces []piece) []piece {
+// choose returns the pieces to merge, which follow each other. Of a quiet store two
+// that were appended are enough.
+func (l *mergeLimits) choose(pieces []piece, quiet bool) []piece {
 	tail := len(pieces) // from here on they are small, or not merged at all
 	for tail > 0 && (!pieces[tail-1].merged || pieces[tail-1].entry.Rows < l.rows/2) {
 		tail--
@@ -208,7 +218,11 @@ func (l *mergeLimits) choose(pieces []piece) []piece {
 	}
 	// Of the tiers of sizes, from the smallest on: the end of the list that
 	// belongs to it or a lower one. What cannot grow any more is merged too.
-	for limit, need := uint64(0), l.wait; limit < l.rows/2; limit, need = max(limit*l.fan, l.least), int(l.fan) {
+	first := l.wait
+	if quiet {
+		first = 2
+	}
+	for limit, need := uint64(0), first; limit < l.rows/2; limit, need = max(limit*l.fan, l.least), int(l.fan) {
 		n := len(small)
 		for n > 0 && (!small[n-1].merged || small[n-1].entry.Rows <= limit) {
 			n--

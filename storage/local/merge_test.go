@@ -275,3 +275,33 @@ func TestMergeWaitsForHours(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+// TestMergeWhenQuiet: where nothing comes any more, nothing waits for its hour.
+func TestMergeWhenQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &workload{now: begin}
+		cfg := steady(vfs.NewMem(), w.clock)
+		cfg.limits.backlog, cfg.limits.quiet, cfg.limits.quietRows = 1<<20, 10*time.Second, 1
+		s, err := Open(cfg)
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		fill(t, s, w, 24)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		before := segmentSizes(t, s, "a")
+		if len(before) != 12 {
+			t.Fatalf("merged although the hour is not settled: %v", before)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if after := segmentSizes(t, s, "a"); len(after) > 2 {
+			t.Errorf("still so many segments: %v", after)
+		}
+		storagetest.CheckSegments(t, s)
+		cancel()
+		must(t, <-done)
+		must(t, s.Close())
+	})
+}

@@ -17,9 +17,9 @@ import (
 const retainEvery = 10 * time.Minute
 
 // Run merges segments as they become many, and drops what is not to be kept,
-// until ctx ends or the store stops taking writes. It merges only after Steps of
-// the engine: an idle store is idle. What cannot be merged stays as it is, and is
-// tried again at the next Step.
+// until ctx ends or the store stops taking writes. It merges after Steps of the
+// engine, and once more when the last one lies a while back: an idle store is idle.
+// What cannot be merged stays as it is, and is tried again at the next Step.
 func (s *Store) Run(ctx context.Context) error {
 	var due <-chan time.Time
 	if s.retains() {
@@ -30,8 +30,9 @@ func (s *Store) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	quiet := false
 	for {
-		merged, err := s.Merge(ctx)
+		merged, err := s.merge(ctx, quiet)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -39,11 +40,18 @@ func (s *Store) Run(ctx context.Context) error {
 			return err
 		case err != nil:
 			s.cfg.Logger.Error("segments not merged", "err", err)
-		case merged:
+		case merged && len(s.stepped) == 0:
 			continue
+		}
+		var rest <-chan time.Time
+		if !quiet {
+			rest = time.After(s.merges.limits.quiet)
 		}
 		select {
 		case <-s.stepped:
+			quiet = false
+		case <-rest:
+			quiet = true
 		case <-due:
 			if err := s.retainNow(ctx); err != nil {
 				return err
