@@ -220,8 +220,13 @@ func (e *Engine) Take(ctx context.Context, entry tokenwatch.Entry) error {
 		e.hush()
 		return nil
 	}
-	ended := entry.Control != nil && entry.Control.Kind == tokenwatch.ControlEnd
-	if ended || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows {
+	due := false
+	if c := entry.Control; c != nil {
+		// The store merges what a Step has covered: at a tick nothing is left over, so
+		// that a log in which nothing else comes any more is covered whole.
+		due = c.Kind == tokenwatch.ControlEnd || c.Kind == tokenwatch.ControlTick && e.entries > 1
+	}
+	if due || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows {
 		return e.commit(ctx)
 	}
 	return nil
