@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // Segments is what queries ask of the events: the same rows as Events, but
@@ -45,6 +46,9 @@ type Segment interface {
 	// times, those without a time first; lo = hi if it has none. ok is false where
 	// rows are not sorted by token.
 	TokenRows(token tokenwatch.TokenID) (lo, hi int, ok bool)
+	// Series returns the cells of a series with at least these measures, nil if the
+	// segment does not carry them: then series.Of counts them from its rows.
+	Series(ctx context.Context, kind series.Kind, measures series.Measures) (*series.Table, error)
 	// MayHold is false if no row has this value in a column, given as text: a
 	// number in decimal, an address in its usual form, a flag as true or false.
 	MayHold(col tokenwatch.Col, value string) bool

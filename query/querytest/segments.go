@@ -18,6 +18,7 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // Store is segments in memory, all of one tenant.
@@ -190,6 +191,14 @@ func (s *Segment) TokenRows(token tokenwatch.TokenID) (lo, hi int, ok bool) {
 	lo = sort.Search(n, func(i int) bool { return at(i) >= string(token) })
 	hi = sort.Search(n, func(i int) bool { return at(i) > string(token) })
 	return lo, hi, true
+}
+
+// Series counts the rows of a merged segment.
+func (s *Segment) Series(ctx context.Context, kind series.Kind, measures series.Measures) (*series.Table, error) {
+	if !s.merged {
+		return nil, ctx.Err()
+	}
+	return series.Of(s.b, kind, measures), ctx.Err()
 }
 
 // MayHold looks at the rows.

@@ -20,6 +20,7 @@ type Encoder struct {
 
 	page     int  // rows of a page of a merged segment
 	thorough bool // takes more time for fewer bytes
+	lavish   bool // writes every series, whatever it costs
 	shaper   shaper
 	codes    []uint32
 

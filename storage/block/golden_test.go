@@ -200,6 +200,7 @@ func showMerged(t *testing.T, input string) string {
 		t.Fatal(err)
 	}
 	out.WriteString(showEntry(&tokenwatch.Entry{Batch: b}))
+	out.WriteString(showSeries(t, m))
 	for i, chunk := range written.chunks {
 		fmt.Fprintf(&out, "chunk %d: %x\n", i, chunk)
 	}
@@ -228,5 +229,5 @@ func showUnmerged(t *testing.T, input string) string {
 		e := &entries[i]
 		fmt.Fprintf(&out, "entry %d, tenant %s, %s\n%s", e.Offset, e.Tenant, e.Time.Format(time.RFC3339Nano), showEntry(e))
 	}
-	return out.String()
+	return out.String() + showSeries(t, m)
 }

@@ -20,7 +20,7 @@ type merger struct {
 	perm   []uint32 // for each row as it is written, which of those that come in
 	head   mergedHead
 	write  func(chunk []byte) error
-	codes  map[tokenwatch.Col][]uint32 // of columns others may be derived from
+	codes  map[tokenwatch.Col][]uint32 // of columns others may be derived from, or that are keys of series
 	skip   []bool                      // rows, as written, that are duplicates; nil if none is
 }
 
@@ -79,6 +79,9 @@ func (m *merger) merge() error {
 	slices.SortFunc(m.head.columns, func(a, b mergedColumn) int {
 		return int(columnNumber[a.Col]) - int(columnNumber[b.Col])
 	})
+	if err := m.series(); err != nil {
+		return fmt.Errorf("series: %w", err)
+	}
 	return m.extras()
 }
 
@@ -507,7 +510,7 @@ func (m *merger) coded(c *mergedColumn, d *dictionary) (err error) {
 			return err
 		}
 	}
-	if baseRank(c.Col) < 2 {
+	if baseRank(c.Col) < 2 || seriesKeys.Has(c.Col) {
 		m.codes[c.Col] = d.codes
 	}
 	m.head.columns = append(m.head.columns, *c)

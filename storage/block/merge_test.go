@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // merged is a merged segment in memory.
@@ -34,7 +35,7 @@ func (m *merged) open(t testing.TB, d *Decoder) *Merged {
 func merge(t testing.TB, page int, pieces ...Piece) *merged {
 	t.Helper()
 	enc := NewEncoder()
-	enc.page = page
+	enc.page, enc.lavish = page, true
 	m := &merged{}
 	var err error
 	m.head, err = enc.Merge(pieces, func(chunk []byte) error {
@@ -153,6 +154,7 @@ func checkMerged(t *testing.T, m *Merged, entries []tokenwatch.Entry, what strin
 		}
 		checkCounts(t, m, all, c, what)
 	}
+	checkSeries(t, m, all, what)
 }
 
 // checkCounts counts rows by code.
@@ -222,6 +224,10 @@ func readAll(m *Merged) error {
 		_, counting := m.Counts(c)
 		_, valuing := m.Values(c)
 		err = errors.Join(err, counting, valuing)
+	}
+	for _, k := range series.Kinds {
+		_, summing := m.Series(k, series.AllMeasures)
+		err = errors.Join(err, summing)
 	}
 	_, _, finding := m.TokenRows("tkw_x")
 	return errors.Join(err, finding)

@@ -11,7 +11,7 @@ import (
 
 // MergedVersion is the layout of merged segments that Merge writes and the
 // newest that OpenMerged reads.
-const MergedVersion = 1
+const MergedVersion = 2
 
 const mergedMagic = "TWMS"
 
@@ -62,6 +62,7 @@ type mergedHead struct {
 	chunks  []Extent // in their order; places are within the whole
 	order   int      // the chunk that gives the rows their places in the log
 	extras  int      // the chunk of requests, namings and facts
+	series  []mergedSeries
 }
 
 func (h *mergedHead) numPages() int { return (h.rows + h.page - 1) / h.page }
@@ -104,6 +105,7 @@ func (h *mergedHead) append(b []byte) []byte {
 	for i := range h.columns {
 		b = h.columns[i].append(b)
 	}
+	b = appendSeries(b, h.series)
 	head := b[start:]
 	binary.LittleEndian.PutUint32(head[6:], uint32(len(head)-preludeSize))
 	binary.LittleEndian.PutUint32(head[10:], headSum(head))
@@ -152,6 +154,9 @@ func readMergedHead(b []byte) (*mergedHead, error) {
 	}
 	h := &mergedHead{}
 	r.mergedHead(h)
+	if version >= 2 {
+		r.mergedSeries(h)
+	}
 	return h, r.done()
 }
 

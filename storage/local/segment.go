@@ -11,6 +11,7 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
 	"github.com/tokenwatch/tokenwatch/storage/block"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // mergedSegment is a merged segment as queries see it.
@@ -115,6 +116,17 @@ func (g *mergedSegment) TokenRows(token tokenwatch.TokenID) (lo, hi int, ok bool
 		return err
 	})
 	return lo, hi, err == nil
+}
+
+func (g *mergedSegment) Series(ctx context.Context, kind series.Kind, measures series.Measures) (t *series.Table, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	err = g.read(func() (err error) {
+		t, err = g.m.Series(kind, measures)
+		return err
+	})
+	return t, err
 }
 
 // MayHold looks into the dictionary if the column has one.

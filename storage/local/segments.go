@@ -12,6 +12,7 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
 	"github.com/tokenwatch/tokenwatch/storage/block"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // Segments yields the segments of a range; see storage.Segments. They share the
@@ -186,6 +187,11 @@ func (a *appended) Counts(tokenwatch.Col) ([]storage.ValueCount, bool) { return 
 
 // TokenRows: the rows are in the order of the log.
 func (a *appended) TokenRows(tokenwatch.TokenID) (lo, hi int, ok bool) { return 0, 0, false }
+
+// Series: its rows are few, and are counted when they are asked for.
+func (a *appended) Series(ctx context.Context, _ series.Kind, _ series.Measures) (*series.Table, error) {
+	return nil, ctx.Err()
+}
 
 func (a *appended) Bounds(col tokenwatch.Col) (storage.Bounds, bool) {
 	c, ok := a.head.Column(col)

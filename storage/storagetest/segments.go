@@ -14,6 +14,8 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/storage"
+	"github.com/tokenwatch/tokenwatch/storage/series"
+	"github.com/tokenwatch/tokenwatch/storage/series/seriestest"
 )
 
 // CheckSegments compares the segments of a store with its log: the same rows,
@@ -45,6 +47,7 @@ func CheckSegments(t testing.TB, s storage.Store) {
 		got = append(got, checkSegment(ctx, t, seg)...)
 	}
 	slices.Sort(want)
+	checkSeries(ctx, t, s)
 	slices.Sort(got)
 	if len(got) != len(want) {
 		t.Fatalf("%d rows in segments, %d in the log", len(got), len(want))
@@ -52,6 +55,47 @@ func CheckSegments(t testing.TB, s storage.Store) {
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("rows differ:\n%s\n%s", got[i], want[i])
+		}
+	}
+}
+
+// checkSeries adds up the series of all segments, and counts the rows of the log
+// one by one.
+func checkSeries(ctx context.Context, t testing.TB, s storage.Store) {
+	t.Helper()
+	byTenant := make(map[string][]*tokenwatch.Batch)
+	for e, err := range s.Scan(ctx, storage.Range{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Batch != nil {
+			byTenant[e.Tenant] = append(byTenant[e.Tenant], e.Batch)
+		}
+	}
+	for tenant, batches := range byTenant {
+		for _, k := range series.Kinds {
+			sum := series.NewSum(k, series.AllMeasures)
+			for seg, err := range s.Segments(ctx, storage.Range{Tenant: tenant}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				table, err := seg.Series(ctx, k, series.AllMeasures)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if table == nil {
+					b, err := seg.Select(ctx, series.Columns(k, series.AllMeasures))
+					if err != nil {
+						t.Fatal(err)
+					}
+					table = series.Of(b, k, series.AllMeasures)
+				}
+				sum.Add(table, nil)
+			}
+			got, want := seriestest.Lines(sum.Result()), seriestest.Naive(batches, k, series.AllMeasures)
+			if !slices.Equal(got, want) {
+				t.Fatalf("tenant %s: %s:\n%q\nits rows count\n%q", tenant, k, got, want)
+			}
 		}
 	}
 }
