@@ -108,6 +108,8 @@ type Engine struct {
 	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
 	loaded  bool
 
+	features feature.Rows // of the batch at hand
+
 	entries int // since the last Step
 	rows    int // since the last snapshot
 }
@@ -236,7 +238,8 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 	if entry.Batch != nil {
 		e.core.log.current(entry)
 		e.rows += entry.Batch.Rows()
-		return e.tenant(entry.Tenant).take(e.extract(entry))
+		e.features.Read(entry.Batch, entry.Offset, e.core.hash)
+		return e.tenant(entry.Tenant).take(&e.features)
 	}
 	switch entry.Control.Kind {
 	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
@@ -318,10 +321,6 @@ func (e *Engine) usePolicies(p tokenwatch.PolicyPacks) error {
 		}
 	}
 	return nil
-}
-
-func (e *Engine) extract(entry tokenwatch.Entry) *feature.Rows {
-	return feature.Extract(entry.Batch, entry.Offset, e.core.hash)
 }
 
 // concerned lists the tenants a control record is about, in order of name.

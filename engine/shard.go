@@ -24,7 +24,8 @@ type shard struct {
 	byAddr       map[[16]byte]*entity
 	open         map[int32][]*entity  // which have a window open, by hour
 	incidental   map[*entity]struct{} // which have incidents
-	touched      []*entity
+	touched      []touch              // windows of the entity at hand, by the batch at hand
+	pool         window.Pool
 	changed      []*entity // whose settled state differs from the snapshot's
 	dropped      []string  // keys of the snapshot to delete
 	out          []tokenwatch.Finding
@@ -38,7 +39,6 @@ type entity struct {
 	usual     baseline.Usual
 	windows   []*window.Window // open, in order of their hours
 	incidents []*finding.Incident
-	touched   []touch        // by the batch at hand
 	life      *baseline.Life // of a token, as far as something is told
 	changed   bool           // listed in shard.changed
 	gone      bool           // dropped
@@ -58,90 +58,120 @@ func newShard(t *tenant, index, count int) *shard {
 	}
 }
 
-// apply adds a batch's rows to the windows of this shard's entities.
-func (s *shard) apply(r *feature.Rows) {
-	tokens := s.resolver(tokenwatch.EntityToken, r.Batch, tokenwatch.ColToken)
-	actors := s.resolver(tokenwatch.EntityActor, r.Batch, tokenwatch.ColActor)
-	for i, hour := range r.Hours {
-		if hour == feature.NoHour || hour < s.settled {
+// apply adds a batch's rows to the windows of this shard's entities, one entity after
+// the other, and judges each while it is at hand.
+func (s *shard) apply(r *feature.Rows) error {
+	tokens := r.Batch.Column(tokenwatch.ColToken).Dict
+	for code, groups := 1, r.ByToken(); code < groups.Len(); code++ {
+		if h := r.Tokens.Hashes[code]; h != 0 && s.mine(h) {
+			if err := s.applyToken(r, tokens.At(code), groups.Of(code)); err != nil {
+				return err
+			}
+		}
+	}
+	actors := r.Batch.Column(tokenwatch.ColActor).Dict
+	for code, groups := 1, r.ByActor(); code < groups.Len(); code++ {
+		if h := r.Actors.Hashes[code]; h != 0 && s.mine(h) {
+			if err := s.applyActor(r, actors.At(code), groups.Of(code)); err != nil {
+				return err
+			}
+		}
+	}
+	for code, groups := 1, r.ByAddress(); code < groups.Len(); code++ {
+		if a, h := r.Addr(code); h != 0 && s.mine(h) {
+			if err := s.applyAddress(r, a, groups.Of(code)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// counts tells whether a row lies within the windows that have not settled.
+func (s *shard) counts(r *feature.Rows, i uint32) bool {
+	return r.Hours[i] != feature.NoHour && r.Hours[i] >= s.settled
+}
+
+func (s *shard) applyToken(r *feature.Rows, id string, rows []uint32) error {
+	var e *entity
+	for _, row := range rows {
+		if !s.counts(r, row) {
 			continue
 		}
-		var token, actor, lead *entity
-		if h := r.Tokens[i]; h != 0 && s.mine(h) {
-			if token = tokens.entity(i); token == nil {
+		i := int(row)
+		if e == nil {
+			if e = s.roomForNamed(tokenwatch.EntityToken, id); e == nil {
 				s.spill(r, i, tokenwatch.EntityToken)
+				continue
 			}
 		}
-		if h := r.Actors[i]; h != 0 && s.mine(h) {
-			if actor = actors.entity(i); actor == nil {
-				s.spill(r, i, tokenwatch.EntityActor)
-			}
-		}
-		switch r.Lead[i] {
-		case tokenwatch.EntityToken:
-			lead = token
-		case tokenwatch.EntityActor:
-			lead = actor
-		case tokenwatch.EntityAddress:
-			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
-			if s.mine(feature.AddrHash(s.hash, a)) {
-				if lead = s.roomFor(a); lead == nil {
-					s.spill(r, i, tokenwatch.EntityAddress)
-				}
-			}
-		}
-		if lead != nil {
-			w := s.window(lead, hour, r.Millis[i])
-			w.Add(r, i)
-			if lead.life != nil && len(lead.life.Networks) > 0 && !lead.life.Allows(r.Batch.Addr(i)) {
+		w := s.window(e, r.Hours[i], r.Millis[i])
+		if r.Lead[i] == tokenwatch.EntityToken {
+			w.Add(&s.pool, r, i)
+			if e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
 				w.AddOutside(r, i)
 			}
 		}
-		if token != nil {
-			passing := feature.Passing(r.Batch.Text(tokenwatch.ColTokenKind, i))
-			s.window(token, hour, r.Millis[i]).AddOrigin(r, i, 0, passing)
+		w.AddOrigin(r, i, 0, r.Passing(i))
+	}
+	return s.score(e)
+}
+
+func (s *shard) applyActor(r *feature.Rows, id string, rows []uint32) error {
+	var e *entity
+	for _, row := range rows {
+		if !s.counts(r, row) {
+			continue
 		}
-		if r.Tokens[i] != 0 && r.Axes[feature.Address][i] != 0 && s.mine(r.Axes[feature.Address][i]) {
-			a := [16]byte(r.Batch.Column(tokenwatch.ColSrcIP).Addrs[16*i:])
-			if e := s.roomFor(a); e != nil {
-				s.window(e, hour, r.Millis[i]).AddVisitor(r, i)
-			} else {
-				s.spill(r, i, tokenwatch.EntityAddress)
+		i := int(row)
+		if e == nil {
+			if e = s.roomForNamed(tokenwatch.EntityActor, id); e == nil {
+				s.spill(r, i, tokenwatch.EntityActor)
+				continue
 			}
 		}
-		if actor != nil {
-			passing := r.Batch.Text(tokenwatch.ColActorKind, i) == "role_session"
-			s.window(actor, hour, r.Millis[i]).AddOrigin(r, i, r.Tokens[i], passing)
+		w := s.window(e, r.Hours[i], r.Millis[i])
+		if r.Lead[i] == tokenwatch.EntityActor {
+			w.Add(&s.pool, r, i)
+		}
+		w.AddOrigin(r, i, r.Tokens.At(i), r.Session(i))
+	}
+	return s.score(e)
+}
+
+func (s *shard) applyAddress(r *feature.Rows, a [16]byte, rows []uint32) error {
+	var e *entity
+	for _, row := range rows {
+		i := int(row)
+		visits := r.Tokens.At(i) != 0
+		if !s.counts(r, row) || !visits && r.Lead[i] != tokenwatch.EntityAddress {
+			continue
+		}
+		if e == nil {
+			if e = s.roomFor(a); e == nil {
+				s.spill(r, i, tokenwatch.EntityAddress)
+				continue
+			}
+		}
+		w := s.window(e, r.Hours[i], r.Millis[i])
+		if r.Lead[i] == tokenwatch.EntityAddress {
+			w.Add(&s.pool, r, i)
+		}
+		if visits {
+			w.AddVisitor(r, i)
 		}
 	}
+	return s.score(e)
 }
 
 func (s *shard) mine(hash uint64) bool { return hash%s.count == s.index }
 
-// resolver finds a batch's entities through the codes of its dictionary.
-type resolver struct {
-	shard *shard
-	kind  tokenwatch.EntityKind
-	v     *tokenwatch.Vector
-	found []*entity
-}
-
-func (s *shard) resolver(kind tokenwatch.EntityKind, b *tokenwatch.Batch, c tokenwatch.Col) resolver {
-	v := b.Column(c)
-	return resolver{s, kind, v, make([]*entity, v.Dict.Len())}
-}
-
-// entity returns the entity of a row, nil if there is no room for it.
-func (r *resolver) entity(row int) *entity {
-	code := r.v.Codes[row]
-	if r.found[code] == nil {
-		id := r.v.Dict.At(int(code))
-		if r.shard.full(r.kind) && r.shard.byName[r.kind][id] == nil {
-			return nil
-		}
-		r.found[code] = r.shard.named(r.kind, id)
+// roomForNamed returns the entity of a token or an actor, nil if there is no room for it.
+func (s *shard) roomForNamed(kind tokenwatch.EntityKind, id string) *entity {
+	if s.full(kind) && s.byName[kind][id] == nil {
+		return nil
 	}
-	return r.found[code]
+	return s.named(kind, id)
 }
 
 // roomFor returns the entity of an address, nil if there is no room for it.
@@ -179,20 +209,17 @@ func (s *shard) address(a [16]byte) *entity {
 
 // window returns an entity's window of an hour and notes that it was touched.
 func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
-	for i := range e.touched {
-		if t := &e.touched[i]; t.Hour == hour {
+	for i := range s.touched {
+		if t := &s.touched[i]; t.Hour == hour {
 			t.latest = max(t.latest, millis)
 			return t.Window
 		}
 	}
-	if len(e.touched) == 0 {
-		s.touched = append(s.touched, e)
-	}
 	i, ok := e.find(hour)
 	if !ok {
-		s.addWindow(e, window.New(hour))
+		s.addWindow(e, s.pool.New(hour))
 	}
-	e.touched = append(e.touched, touch{e.windows[i], millis})
+	s.touched = append(s.touched, touch{e.windows[i], millis})
 	return e.windows[i]
 }
 
@@ -207,38 +234,37 @@ func (e *entity) find(hour int32) (int, bool) {
 	return slices.BinarySearchFunc(e.windows, hour, func(w *window.Window, h int32) int { return int(w.Hour - h) })
 }
 
-// score judges the windows that were touched, at once, against what has settled
-// and the entity's own earlier open windows.
-func (s *shard) score() error {
-	for _, e := range s.touched {
-		slices.SortFunc(e.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
-		for _, t := range e.touched {
-			if !t.Grown {
-				continue
-			}
-			t.Grown = false
-			at, _ := e.find(t.Hour)
-			c := s.judge(e, at, s.usualFor(e))
-			if !s.raises(c) {
-				continue // what was raised before stays until its hour settles
-			}
-			in := s.incident(e, t.Hour/24)
-			news := escalates(in, t.Hour, c)
-			if !news && in.Has(t.Hour) {
-				continue
-			}
-			h, err := finding.Describe(t.Hour, c, s.log, s.explain)
-			if err != nil {
-				return err
-			}
-			in.Put(t.Hour, h)
-			if news {
-				s.tell(e, in, time.UnixMilli(t.latest).UTC())
-			}
-		}
-		clear(e.touched)
-		e.touched = e.touched[:0]
+// score judges the windows of an entity that were touched, at once, against what has
+// settled and the entity's own earlier open windows; e is nil if none were.
+func (s *shard) score(e *entity) error {
+	if len(s.touched) > 1 {
+		slices.SortFunc(s.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 	}
+	for _, t := range s.touched {
+		if !t.Grown {
+			continue
+		}
+		t.Grown = false
+		at, _ := e.find(t.Hour)
+		c := s.judge(e, at, s.usualFor(e))
+		if !s.raises(c) {
+			continue // what was raised before stays until its hour settles
+		}
+		in := s.incident(e, t.Hour/24)
+		news := escalates(in, t.Hour, c)
+		if !news && in.Has(t.Hour) {
+			continue
+		}
+		h, err := finding.Describe(t.Hour, c, s.log, s.explain)
+		if err != nil {
+			return err
+		}
+		in.Put(t.Hour, h)
+		if news {
+			s.tell(e, in, time.UnixMilli(t.latest).UTC())
+		}
+	}
+	clear(s.touched)
 	s.touched = s.touched[:0]
 	return nil
 }
@@ -351,6 +377,7 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 	if e.windows[0].Stored {
 		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, hour))
 	}
+	s.pool.Put(e.windows[0])
 	e.windows = slices.Delete(e.windows, 0, 1)
 	if e.spent() {
 		s.drop(e)

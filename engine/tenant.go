@@ -51,10 +51,7 @@ func (t *tenant) take(r *feature.Rows) error {
 	if err := t.watch.take(r); err != nil {
 		return err
 	}
-	if err := t.each(r.Batch.Rows(), func(s *shard) error {
-		s.apply(r)
-		return s.score()
-	}); err != nil {
+	if err := t.each(r.Batch.Rows(), func(s *shard) error { return s.apply(r) }); err != nil {
 		return err
 	}
 	if err := t.gather(); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 func hourOf(hour int32, actions ...uint64) *window.Window {
-	w := &window.Window{Hour: hour, Events: 1}
+	w := &window.Window{Hour: hour, Own: &window.Own{Events: 1}}
 	for _, a := range actions {
 		w.Axes[feature.Action] = append(w.Axes[feature.Action], window.Value{Hash: a, Count: 1})
 	}
@@ -79,7 +79,7 @@ func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
 	var u Usual
 	var delta Peers
-	u.Learn(&window.Window{Hour: 99}, ordinary(&delta))
+	u.Learn(window.New(99), ordinary(&delta))
 	if delta.Entities != 0 {
 		t.Errorf("%d entities after an hour that was not its own", delta.Entities)
 	}

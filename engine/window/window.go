@@ -24,37 +24,101 @@ const (
 
 // Window is one entity's hour.
 type Window struct {
-	_        struct{} `cbor:",toarray"` // stored without the names of its fields
-	Hour     int32    // since 1970
-	Events   uint32   // led by the entity
-	Bytes    uint64   // of the answers to these
+	Hour     int32 // since 1970
 	Overflow bool
 	Passing  bool // some origin's token is a session credential
-	Faults   [feature.NumFaults]uint32
-	Axes     [feature.NumAxes][]Value
-	Wrong    []Fault // how the first of each kind of fault looked
-	Slots    []Slot
-	Objects  Distinct
-	Runs     []Run
-	Origins  []Origin
-	Visitors []Visitor           // of an address
-	Outside  uint32              // events from where the token may not be used
-	Stray    tokenwatch.EventRef // the first of them
-	Stored   bool                `cbor:"-"` // a snapshot holds it
+	Stored   bool // a snapshot holds it
 	// Grown says that there is something to judge that was not there when it was
 	// cleared: a value, an origin, a fault, or an eighth more events.
-	Grown  bool   `cbor:"-"`
-	judged uint32 // events when Grown was last set by their number
+	Grown    bool
+	judged   uint32 // events when Grown was last set by their number
+	Origins  []Origin
+	Visitors []Visitor // of an address
+	*Own
 }
 
-// New opens a window of an hour, with room for one value on each axis.
-func New(hour int32) *Window {
-	w := &Window{Hour: hour}
-	room := make([]Value, feature.NumAxes)
-	for a := range w.Axes {
-		w.Axes[a] = room[a : a : a+1]
+// Own is what a window holds of events that the entity leads. Most windows of
+// addresses and many of actors hold none: they share one Own, which stays empty.
+type Own struct {
+	Events  uint32
+	Outside uint32 // events from where the token may not be used
+	Bytes   uint64 // of the answers
+	Faults  [feature.NumFaults]uint32
+	Axes    [feature.NumAxes][]Value
+	Wrong   []Fault // how the first of each kind of fault looked
+	Slots   []Slot
+	Objects Distinct
+	Runs    []Run
+	Stray   tokenwatch.EventRef // the first of those outside
+}
+
+var none = new(Own)
+
+// New opens a window of an hour.
+func New(hour int32) *Window { return &Window{Hour: hour, Own: none} }
+
+// Pool keeps windows that have settled for others to come. The zero Pool is empty.
+type Pool struct {
+	windows []*Window
+	own     []*Own
+}
+
+// New opens a window of an hour.
+func (p *Pool) New(hour int32) *Window {
+	if n := len(p.windows); n > 0 {
+		w := p.windows[n-1]
+		p.windows = p.windows[:n-1]
+		*w = Window{Hour: hour, Own: none, Origins: w.Origins[:0], Visitors: w.Visitors[:0]}
+		return w
 	}
-	return w
+	return New(hour)
+}
+
+// roomy is how much a window may hold of anything to be kept: most hold less, and
+// few that held more shall not take the memory for ever.
+const roomy = 32
+
+// Put takes back a window that nobody will ask any more.
+func (p *Pool) Put(w *Window) {
+	if cap(w.Origins) > roomy || cap(w.Visitors) > roomy {
+		w.Origins, w.Visitors = nil, nil
+	}
+	if w.Own != none {
+		p.put(w.Own)
+		w.Own = none
+	}
+	p.windows = append(p.windows, w)
+}
+
+func (p *Pool) put(o *Own) {
+	if cap(o.Runs) > roomy {
+		o.Runs = nil
+	}
+	axes := o.Axes
+	for a := range axes {
+		if axes[a] = axes[a][:0]; cap(axes[a]) > roomy {
+			axes[a] = nil
+		}
+	}
+	*o = Own{Axes: axes, Wrong: o.Wrong[:0], Slots: o.Slots[:0], Objects: Distinct{Hashes: o.Objects.Hashes[:0]}, Runs: o.Runs[:0]}
+	p.own = append(p.own, o)
+}
+
+// lead makes room for events of the entity's own.
+func (p *Pool) lead(w *Window) {
+	if w.Own != none {
+		return
+	}
+	if n := len(p.own); n > 0 {
+		w.Own, p.own = p.own[n-1], p.own[:n-1]
+		return
+	}
+	w.Own = new(Own)
+	const first = 2 // values that most axes show
+	room := make([]Value, feature.NumAxes*first)
+	for a := range w.Axes {
+		w.Axes[a] = room[a*first : a*first : (a+1)*first]
+	}
 }
 
 // Value is one value of an axis, in order of Hash.
@@ -115,8 +179,9 @@ const minuteMillis = 60 * 1000
 
 func minuteBit(millis int64) uint64 { return 1 << (millis / minuteMillis % 60) }
 
-// Add takes in row i as one of the entity's own.
-func (w *Window) Add(r *feature.Rows, i int) {
+// Add takes in row i as one of the entity's own; p is where the window came from.
+func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
+	p.lead(w)
 	w.Events++
 	w.Bytes += uint64(r.Bytes[i])
 	if w.Events > w.judged+w.judged/8 {
@@ -129,15 +194,15 @@ func (w *Window) Add(r *feature.Rows, i int) {
 	}
 	denied := fault == feature.Unknown || fault == feature.Denied || fault == feature.NotFound
 	for a := range r.Axes {
-		if h := r.Axes[a][i]; h != 0 {
+		if h := r.Axes[a].At(i); h != 0 {
 			w.addValue(feature.Axis(a), h, denied, r, i)
 		}
 	}
 	w.addSlot(r, i)
-	if h := r.Objects[i]; h != 0 {
+	if h, n := r.Object(i); h != 0 {
 		w.Objects.Add(h)
-		if n := r.Numbers[i]; n >= 0 {
-			w.addRun(r.Axes[feature.Action][i], n)
+		if n >= 0 {
+			w.addRun(r.Axes[feature.Action].At(i), n)
 		}
 	}
 }
@@ -232,17 +297,17 @@ func scatter(millis int64) uint64 {
 // AddOrigin notes where row i came from and with which credential; token is 0
 // where that does not matter.
 func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
-	network := r.Axes[feature.Network][i]
+	network := r.Axes[feature.Network].At(i)
 	if network == 0 {
 		return
 	}
 	w.Passing = w.Passing || passing
-	agent := r.Axes[feature.AgentFamily][i]
+	agent := r.Axes[feature.AgentFamily].At(i)
 	at, ok := w.findOrigin(network, token)
 	if !ok {
 		ref := r.Ref(i)
 		w.Origins = slices.Insert(w.Origins, at, Origin{
-			Network: network, Token: token, Kind: r.Kinds[i], Country: r.Axes[feature.Country][i],
+			Network: network, Token: token, Kind: r.Kinds.At(i), Country: r.Axes[feature.Country].At(i),
 			First: ref, Last: ref.Millis, AgentLow: agent, AgentHigh: agent,
 		})
 		if len(w.Origins) > MaxOrigins {
@@ -260,7 +325,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)
 	if r.Millis[i] <= o.First.Millis {
 		if ref := r.Ref(i); ref.Before(o.First) {
-			o.First, o.Kind, o.Country = ref, r.Kinds[i], r.Axes[feature.Country][i]
+			o.First, o.Kind, o.Country = ref, r.Kinds.At(i), r.Axes[feature.Country].At(i)
 		}
 	}
 	o.Last = max(o.Last, r.Millis[i])
@@ -279,7 +344,7 @@ func (w *Window) findOrigin(network, token uint64) (int, bool) {
 
 // AddVisitor notes that row i's token came from the window's address.
 func (w *Window) AddVisitor(r *feature.Rows, i int) {
-	token := r.Tokens[i]
+	token := r.Tokens.At(i)
 	at, ok := slices.BinarySearchFunc(w.Visitors, token, func(v Visitor, t uint64) int {
 		switch {
 		case v.Token < t:

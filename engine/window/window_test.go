@@ -61,11 +61,12 @@ func rows(events []event) *feature.Rows {
 }
 
 func fill(r *feature.Rows) *window.Window {
-	w := &window.Window{Hour: 500_000}
+	w := window.New(500_000)
+	var pool window.Pool
 	for i := range r.Hours {
-		w.Add(r, i)
-		w.AddOrigin(r, i, r.Tokens[i], false)
-		if r.Tokens[i] != 0 {
+		w.Add(&pool, r, i)
+		w.AddOrigin(r, i, r.Tokens.At(i), false)
+		if r.Tokens.At(i) != 0 {
 			w.AddVisitor(r, i)
 		}
 	}
