@@ -61,6 +61,10 @@ SOAK ?= 1h
 soak: build ## ingest, questions, merges and retention all at once for SOAK
 	$(GO) run ./bench -soak $(SOAK) -dir bench/out
 
+N ?= 5000000
+bench-perf: build ## N events (5 M; N=1000000 is the quick form) in and asked about, beside DuckDB, ClickHouse and VictoriaLogs where they are
+	$(GO) run ./bench -versus -n $(N)
+
 eval: build ## what is found in simulated companies (needs the evaluation kit and python3)
 	$(GO) run ./bench/eval
 

@@ -14,9 +14,8 @@ import (
 
 // Send posts a file of lines in requests of about chunk bytes, over conns
 // connections. A rate of events per second above 0 is kept on the average; after,
-// if given, is told of each request that was answered, with its first and last
-// line.
-func Send(ctx context.Context, s *Server, file string, conns, chunk int, rate float64, after func(body []byte)) error {
+// if given, is told of each request that was answered, and how long that took.
+func Send(ctx context.Context, s *Server, file string, conns, chunk int, rate float64, after func(body []byte, took time.Duration)) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -25,7 +24,7 @@ func Send(ctx context.Context, s *Server, file string, conns, chunk int, rate fl
 	return sendLines(ctx, s, f, conns, chunk, rate, after)
 }
 
-func sendLines(ctx context.Context, s *Server, lines io.Reader, conns, chunk int, rate float64, after func(body []byte)) error {
+func sendLines(ctx context.Context, s *Server, lines io.Reader, conns, chunk int, rate float64, after func(body []byte, took time.Duration)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	bodies := make(chan []byte)
@@ -39,12 +38,13 @@ func sendLines(ctx context.Context, s *Server, lines io.Reader, conns, chunk int
 	for range conns {
 		wg.Go(func() {
 			for body := range bodies {
+				begin := time.Now()
 				if err := post(ctx, s, body); err != nil {
 					cancel(err)
 					return
 				}
 				if after != nil {
-					after(body)
+					after(body, time.Since(begin))
 				}
 			}
 		})

@@ -6,6 +6,7 @@
 //
 //	make bench                    # 2 M events, 4 connections
 //	go run ./bench -n 5000000     # the full workload
+//	make bench-perf               # Q1 to Q8 beside other systems: see contest
 //	go run ./bench -soak 1h       # everything at once, for long: see soak
 //
 // It prints one JSON object. Linux only: CPU and memory are read from /proc.
@@ -38,7 +39,6 @@ type Report struct {
 	BytesPerEvent    float64            `json:"bytes_per_event"` // on disk, after the server stopped
 	Findings         int                `json:"findings"`
 	Latency          Latency            `json:"line_to_finding"`
-	Queries          map[string]Asked   `json:"queries,omitempty"`
 }
 
 func main() {
@@ -47,7 +47,10 @@ func main() {
 	chunk := flag.Int("chunk", 8<<20, "bytes of one request")
 	share := flag.Float64("share", 0.8, "part of the measured rate at which the second day is sent")
 	probes := flag.Int("probes", 200, "attacks planted in the second day")
-	runs := flag.Int("ask", 0, "instead of a second day ask Q1 to Q8, each so many times")
+	versus := flag.Bool("versus", false, "instead ask Q1 to Q8, of the other systems at hand, too; one JSON line each")
+	perf := flag.String("perf", filepath.Join("..", "shared", "perf"), "folder with the drivers for other systems")
+	modules := flag.String("modules", filepath.Join("bench", "out", "peers"), "folder in which npm has installed @duckdb/node-api and chdb")
+	victoria := flag.String("victorialogs", filepath.Join("bench", "out", "peers", "victoria-logs"), "VictoriaLogs' binary")
 	dir := flag.String("dir", filepath.Join("bench", "out"), "folder for the workload; the store is made and removed in it")
 	length := flag.Duration("soak", 0, "instead ingest, ask, poll, merge and drop what is old, all at once for so long")
 	flag.Parse()
@@ -55,14 +58,18 @@ func main() {
 	defer stop()
 	var report any
 	var err error
-	if *length > 0 {
+	switch {
+	case *versus:
+		v := &contest{n: *n, conns: *conns, chunk: *chunk, runs: 7, dir: *dir, perf: *perf, modules: *modules, victoria: *victoria}
+		err = v.run(ctx, os.Stdout)
+	case *length > 0:
 		var s *Soak
 		if s, err = soak(ctx, *dir, *n, *length, *share); err == nil {
 			report, err = s, s.wrong()
 		}
-	} else {
+	default:
 		var r *Report
-		if r, err = measure(ctx, *n, *conns, *chunk, *share, *probes, *runs, *dir); err == nil {
+		if r, err = measure(ctx, *n, *conns, *chunk, *share, *probes, *dir); err == nil {
 			report = r
 		}
 	}
@@ -76,16 +83,14 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, n, conns, chunk int, share float64, probes, runs int, dir string) (*Report, error) {
+func measure(ctx context.Context, n, conns, chunk int, share float64, probes int, dir string) (*Report, error) {
 	day1, err := workload(ctx, dir, n, 1, "2026-03-02T00:00:00Z")
 	if err != nil {
 		return nil, err
 	}
-	day2 := ""
-	if runs == 0 {
-		if day2, err = workload(ctx, dir, max(n/2, 100_000), 2, "2026-03-03T00:00:00Z"); err != nil {
-			return nil, err
-		}
+	day2, err := workload(ctx, dir, max(n/2, 100_000), 2, "2026-03-03T00:00:00Z")
+	if err != nil {
+		return nil, err
 	}
 	store, err := os.MkdirTemp(dir, "store-")
 	if err != nil {
@@ -113,17 +118,8 @@ func measure(ctx context.Context, n, conns, chunk int, share float64, probes, ru
 	if r.StagesPerMillion, err = server.Stages(ctx, n); err != nil {
 		return nil, err
 	}
-	if runs > 0 {
-		if err := server.settle(ctx); err != nil {
-			return nil, err
-		}
-		r.CPUSettled = (server.CPU() - before) / float64(n) * 1e6
-		if r.Queries, err = ask(ctx, server, day1, runs); err != nil {
-			return nil, err
-		}
-	}
 	r.PeakRSSMB = server.PeakRSS()
-	if r.BytesPerEvent, err = server.DiskAfterStop(n, store); err != nil || runs > 0 {
+	if r.BytesPerEvent, err = server.DiskAfterStop(n, store); err != nil {
 		return r, err
 	}
 	server, err = Start(ctx, filepath.Join("bin", "tokenwatch"), store)

@@ -51,7 +51,7 @@ func probe(ctx context.Context, s *Server, day string, chunk int, rate float64, 
 	var attacks sync.WaitGroup
 	var failed error
 	next, begin, events := 0, time.Now(), 0
-	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte) {
+	err := Send(ctx, s, day, 4, chunk, rate, func(body []byte, _ time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
 		events += bytes.Count(body, []byte{'\n'})

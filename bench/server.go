@@ -117,6 +117,22 @@ func (s *Server) CPU() float64 {
 	return (user + system) / 100 // clock ticks, 100 a second on Linux
 }
 
+// finerCPU is CPU to the nanosecond, of the threads there are now: the difference of
+// two values close to each other is what was used between them.
+func (s *Server) finerCPU() (seconds float64) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", s.cmd.Process.Pid))
+	for _, task := range tasks {
+		b, err := os.ReadFile(task)
+		if err != nil {
+			continue // it has ended
+		}
+		ran, _, _ := strings.Cut(string(b), " ")
+		ns, _ := strconv.ParseInt(ran, 10, 64)
+		seconds += float64(ns) / 1e9
+	}
+	return seconds
+}
+
 // PeakRSS is the most memory the server held, in MB.
 func (s *Server) PeakRSS() float64 { return s.memory("VmHWM:") }
 

@@ -190,14 +190,14 @@ func (r *soaking) answered(events int64) {
 // send posts lines over four connections for a while, at a rate if that is above 0.
 func (r *soaking) send(ctx context.Context, lines io.Reader, length time.Duration, rate float64) error {
 	until := time.Now().Add(length)
-	return sendLines(ctx, r.server, readUntil{lines, until}, 4, 1<<20, rate, func(body []byte) {
+	return sendLines(ctx, r.server, readUntil{lines, until}, 4, 1<<20, rate, func(body []byte, _ time.Duration) {
 		r.answered(int64(bytes.Count(body, []byte{'\n'})))
 	})
 }
 
 // ask asks Q1 to Q8 and their filtered twins in turn, one a second.
 func (r *soaking) ask(ctx context.Context) error {
-	list := questions(r.asked)
+	list := questions(r.asked, tokenwatchSQL)
 	for i := 0; sleep(ctx, time.Second); i++ {
 		begin := time.Now()
 		if _, err := r.server.query(ctx, list[i%len(list)].sql); err != nil {
