@@ -85,11 +85,24 @@ func execute(ctx context.Context, args []string, c *console) (err error) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return usage("%w; see tokenwatch help", err)
+		return unread(err)
 	}
 	c.json = grammar.JSON
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(c, parser)
+}
+
+// unread is the error of a command line that cannot be read, and says where to look.
+func unread(err error) error {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context == nil {
+		return usage("%w; see tokenwatch --help", err)
+	}
+	node := parse.Context.Selected()
+	if node == nil || node.Type != kong.CommandNode {
+		return usage("%w; tokenwatch --help lists the commands", err)
+	}
+	return usage("%w; see %s --help", err, node.FullPath())
 }
 
 // helpShown ends parsing once help was printed: kong goes on otherwise.
