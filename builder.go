@@ -12,7 +12,8 @@ type Builder struct {
 	names namingSet
 	facts []Fact
 
-	before int // rows of the batch before: this one may well have as many
+	before      int // rows of the batch before: this one may well have as many
+	attrsBefore struct{ pairs, bytes int }
 }
 
 // columnBuilder is one column so far. It may be behind: rows since the last value
@@ -106,6 +107,16 @@ func (b *Builder) Know(r *Row, c Col) Note {
 	return col.dict.notes[code]
 }
 
+// KnowKey is Know for the key of an attr.
+func (b *Builder) KnowKey(a *Attr) Note {
+	_, code := b.keys.find(&b.attrs.Dict, a.Key)
+	if int(code) >= len(b.keys.notes) {
+		return 0
+	}
+	a.code = code
+	return b.keys.notes[code]
+}
+
 // fill covers the rows up to, not including, to with nulls.
 func (col *columnBuilder) fill(k Kind, to int) {
 	gap := to - col.n
@@ -145,8 +156,17 @@ func (b *Builder) appendAttrs(attrs []Attr) {
 		}
 		a.Offsets = make([]int32, b.rows+1)
 	}
-	for _, attr := range attrs {
-		a.Keys = append(a.Keys, b.keys.code(&a.Dict, attr.Key))
+	for i := range attrs {
+		attr := &attrs[i]
+		if attr.code == 0 {
+			attr.code = b.keys.code(&a.Dict, attr.Key)
+		}
+		if attr.note != 0 {
+			b.keys.note(attr.code, attr.note)
+		}
+		a.Keys = append(room(a.Keys, 1, b.attrsBefore.pairs), attr.code)
+		a.Values.Bytes = room(a.Values.Bytes, len(attr.Value), b.attrsBefore.bytes)
+		a.Values.Offsets = room(a.Values.Offsets, 1, b.attrsBefore.pairs+1)
 		a.Values.Append(attr.Value)
 	}
 	a.Offsets = append(a.Offsets, int32(len(a.Keys)))
@@ -181,7 +201,9 @@ func (b *Builder) Batch() *Batch {
 	if err != nil {
 		panic("tokenwatch: builder: " + err.Error())
 	}
-	*b = Builder{cols: b.cols, keys: b.keys.reset(&b.attrs.Dict), names: b.names.reset(), before: b.rows}
+	attrs := &b.attrs
+	*b = Builder{cols: b.cols, keys: b.keys.reset(&attrs.Dict), names: b.names.reset(), before: b.rows,
+		attrsBefore: struct{ pairs, bytes int }{len(attrs.Keys), len(attrs.Values.Bytes)}}
 	for i := range b.cols {
 		col := &b.cols[i]
 		*col = columnBuilder{dict: col.dict.reset(&col.v.Dict), text: len(col.v.Text.Bytes)}

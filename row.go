@@ -31,7 +31,16 @@ type Row struct {
 // Attr is a field of a record that no column takes.
 type Attr struct {
 	Key, Value []byte
+
+	code uint32 // of Key in the batch to come, 0 where it is not known
+	note Note   // of Key, for that batch
 }
+
+// SetKey replaces the key.
+func (a *Attr) SetKey(key []byte) { a.Key, a.code, a.note = key, 0, 0 }
+
+// NoteKey is Row.Note for the key.
+func (a *Attr) NoteKey(n Note) { a.note = n }
 
 // Name is a name of a token other than its secret, as a record gives it.
 type Name struct {
@@ -154,7 +163,7 @@ func (r *Row) Addr() netip.Addr {
 
 // AddAttr adds a field that no column takes. The row keeps key and value.
 func (r *Row) AddAttr(key, value []byte) {
-	r.Attrs = append(r.Attrs, Attr{key, value})
+	r.Attrs = append(r.Attrs, Attr{Key: key, Value: value})
 }
 
 // AddName adds a name of the record's token; an empty value is ignored.

@@ -141,23 +141,27 @@ type cleanSlot struct {
 }
 
 const (
-	cleanSets    = 1 << 10
-	minRemember  = 24      // a shorter text is looked at faster than looked up
-	maxRemember  = 1 << 10 // bounds the cache to 2 MiB
-	freeTextSalt = 0x9e3779b97f4a7c15
+	cleanSets   = 1 << 10
+	minRemember = 24      // a shorter text is looked at faster than looked up
+	maxRemember = 1 << 10 // bounds the cache to 2 MiB
+	looksSalt   = 0x9e3779b97f4a7c15
 )
 
 func newCleanCache() cleanCache {
 	return cleanCache{maphash.MakeSeed(), make([][2]cleanSlot, cleanSets)}
 }
 
-// remembers tells whether a text is of a length that is remembered.
-func (c *cleanCache) remembers(t []byte) bool { return len(t) >= minRemember && len(t) <= maxRemember }
+// remembers tells whether a text is remembered: one of a length that makes it
+// worth it. Of columns the batch knows all texts, so that they come here seldom.
+func (c *cleanCache) remembers(f *field) bool {
+	n := len(f.text)
+	return f.repeats && n <= maxRemember && (n >= minRemember || f.attr >= 0 && n >= minCoded)
+}
 
-func (c *cleanCache) hash(t []byte, free bool) uint64 {
+func (c *cleanCache) hash(t []byte, looks bool) uint64 {
 	h := maphash.Bytes(c.seed, t)
-	if free {
-		h ^= freeTextSalt
+	if looks {
+		h ^= looksSalt
 	}
 	return h
 }

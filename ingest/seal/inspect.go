@@ -5,10 +5,10 @@ package seal
 func (s *Sealer) search(i int) (clean bool) {
 	f := &s.fields[i]
 	whole := f.named != nil && f.named.admits(f.text, false)
-	remember := f.repeats && !s.plain && s.clean.remembers(f.text)
+	remember := !s.plain && s.clean.remembers(f)
 	var hash uint64
 	if remember {
-		hash = s.clean.hash(f.text, f.free)
+		hash = s.clean.hash(f.text, f.looks)
 		if has, ok := s.clean.get(f.text, hash); ok && !whole {
 			f.has = has
 			return true
@@ -21,22 +21,20 @@ func (s *Sealer) search(i int) (clean bool) {
 			return false
 		}
 	}
-	looks := f.free
-	if f.has&isHexID != 0 && f.has&hasDeep == 0 && !looks {
+	if f.has&isHexID != 0 && f.has&hasDeep == 0 && !f.looks {
 		return true // known finds nothing in it
 	}
 	if f.has&suspicious != 0 {
-		looks = looks && (f.attr < 0 || f.key || !idName(s.attrKey(i)))
 		n := len(s.spans)
-		s.inspect(i, 0, f.has, looks, true)
+		s.inspect(i, 0, f.has, f.looks, true)
 		if len(s.spans) > n {
 			return false
 		}
 	}
-	if looks == f.free && remember {
+	if remember {
 		s.clean.put(f.text, hash, f.has)
 	}
-	return looks == f.free
+	return true
 }
 
 // survey is look, and decodable where there is something to decode.
@@ -53,9 +51,6 @@ func (s *Sealer) survey(t []byte) survey {
 	}
 	return has | decodable(t)
 }
-
-// attrKey returns the key that goes with the attr value in field i: the field before.
-func (s *Sealer) attrKey(i int) []byte { return s.fields[i-1].text }
 
 // inspect looks closely at a view of field i, which has been surveyed, and at
 // the views below it.

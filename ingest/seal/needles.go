@@ -20,8 +20,9 @@ const minShared = 12
 type needles struct {
 	long  []needle
 	short []needle
-	grams [1 << 6]uint64
-	dirty bool // grams has bits
+	grams []uint64 // a power of two of words, so many that few bits are set
+	shift uint8    // of a gram's hash, to make it the place of a bit
+	dirty bool     // grams has bits
 
 	derivedOnly bool // there is nothing to find outside of route and action
 }
@@ -92,10 +93,15 @@ func (n *needles) addDerived(b []byte, id string) {
 // index prepares the search, after the last needle was added.
 func (n *needles) index() {
 	if n.dirty {
-		clear(n.grams[:])
+		clear(n.grams)
 	}
 	n.dirty = len(n.long) > 0
 	n.derivedOnly = len(n.short) == 0
+	total := 0
+	for i := range n.long {
+		total += len(n.long[i].b)
+	}
+	n.size(total)
 	for i := range n.long {
 		n.derivedOnly = n.derivedOnly && n.long[i].derived
 		b := n.long[i].b
@@ -123,17 +129,30 @@ func gramAt(b []byte, i int) uint32 {
 }
 
 func (n *needles) addGram(g uint32) {
-	h := gramHash(g)
+	h := gramHash(g, n.shift)
 	n.grams[h>>6] |= 1 << (h & 63)
 }
 
 // hasGram tells whether a long needle may have the gram g.
 func (n *needles) hasGram(g uint32) bool {
-	h := gramHash(g)
+	h := gramHash(g, n.shift)
 	return n.grams[h>>6]>>(h&63)&1 != 0
 }
 
-func gramHash(g uint32) uint32 { return g * 0x9e3779b1 >> 20 }
+func gramHash(g uint32, shift uint8) uint32 { return g * 0x9e3779b1 >> (shift & 31) }
+
+// size makes grams large enough for so many of them: a session token of a
+// kilobyte would fill the words that do for an API key.
+func (n *needles) size(total int) {
+	words, shift := 1<<6, uint8(20)
+	for words < 1<<12 && total > words {
+		words, shift = 4*words, shift-2
+	}
+	if cap(n.grams) < words {
+		n.grams = make([]uint64, words)
+	}
+	n.grams, n.shift = n.grams[:words], shift
+}
 
 // shortForms returns base64 and hex of a short credential: of the three
 // alignments in base64, the characters that it alone determines.

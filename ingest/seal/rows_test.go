@@ -82,6 +82,10 @@ func randomRow(r *rand.Rand, row *tokenwatch.Row, again *[]string) {
 		secret = pick(r, 3+r.IntN(10), symbols)
 	case 1, 2:
 		secret = opaque[slices.Sorted(maps.Keys(opaque))[r.IntN(len(opaque))]](r)
+	case 3:
+		if r.IntN(8) == 0 {
+			secret = pick(r, 500+r.IntN(5000), alnums) // a session token
+		}
 	}
 	text := func() []byte {
 		if len(*again) > 0 && r.IntN(3) == 0 {
@@ -105,6 +109,9 @@ func randomRow(r *rand.Rand, row *tokenwatch.Row, again *[]string) {
 	row.SetText(tokenwatch.ColRequestID, text())
 	for range r.IntN(3) {
 		key := []string{"note", "trace_id", "client_secret", "referer", "x.hash"}[r.IntN(5)]
+		if r.IntN(6) == 0 {
+			key = string(text())
+		}
 		row.AddAttr([]byte(key), text())
 	}
 	if r.IntN(4) == 0 {

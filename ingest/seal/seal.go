@@ -94,8 +94,13 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	odd := survey(0)
 	for i := range s.fields {
 		f := &s.fields[i]
-		if !f.known && s.search(i) && f.repeats && f.attr < 0 && f.fact == nil {
-			note(row, f.col, f.has)
+		if !f.known && s.search(i) && f.repeats && f.fact == nil {
+			switch {
+			case f.attr < 0:
+				note(row, f.col, f.has)
+			case f.key:
+				row.Attrs[f.attr].NoteKey(f.note | tokenwatch.Note(f.has) | isNoted)
+			}
 		}
 		odd |= f.has & hasOdd
 	}
@@ -156,11 +161,12 @@ type field struct {
 	attr    int32     // place in row.Attrs; -1 if it is a column
 	has     survey
 	col     tokenwatch.Col
-	key     bool // the attr's key, not its value
-	free    bool // runs that look like secrets are masked (step 4)
-	repeats bool // the same text may well come again
-	known   bool // has is, and there is nothing to mask but what a needle finds
-	masked  bool // as a whole
+	key     bool            // the attr's key, not its value
+	note    tokenwatch.Note // of an attr's key, but for the survey
+	looks   bool            // runs that look like secrets are masked (step 4)
+	repeats bool            // the same text may well come again
+	known   bool            // has is, and there is nothing to mask but what a needle finds
+	masked  bool            // as a whole
 }
 
 // freeColumns hold text that a client wrote. In all other columns, vocabulary
@@ -192,9 +198,36 @@ var repeating = func() (set uint64) {
 	return set
 }()
 
-// isNoted marks a note that holds a survey: of a text in which there is nothing
-// to mask but what a needle finds.
-const isNoted = 1 << 16
+// A note holds a survey in its lower half, and above it what the key of an attr
+// says of its value.
+const (
+	isNoted   = 1 << 16 // a survey is there: of a text in which there is nothing to mask but what a needle finds
+	namesID   = 1 << 17 // the value is an id
+	ruleShift = 18      // place in secretNames of the rule for it, from 1 on, if it is a secret
+)
+
+// keyNote looks at the key of an attr.
+func keyNote(key []byte) (n tokenwatch.Note) {
+	if idName(key) {
+		n = namesID
+	}
+	if rule := attrName(key); rule != nil {
+		for i := range secretNames {
+			if &secretNames[i] == rule {
+				n |= tokenwatch.Note(i+1) << ruleShift
+			}
+		}
+	}
+	return n
+}
+
+// noted returns the rule of a note, nil if it has none.
+func noted(n tokenwatch.Note) *nameRule {
+	if n >>= ruleShift; n > 0 {
+		return &secretNames[n-1]
+	}
+	return nil
+}
 
 // note notes what the survey of a column's text says, for rows to come.
 func note(row *tokenwatch.Row, c tokenwatch.Col, has survey) {
@@ -229,15 +262,25 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 			note(row, c, 0)
 		}
 	}
-	for i, a := range row.Attrs {
-		s.fields = append(s.fields,
-			field{text: a.Key, attr: int32(i), key: true, free: true, repeats: true},
-			field{text: a.Value, attr: int32(i), free: true, repeats: true, named: attrName(a.Key)})
+	for i := range row.Attrs {
+		a := &row.Attrs[i]
+		key, n := field{text: a.Key, attr: int32(i), key: true, looks: true, repeats: true}, tokenwatch.Note(0)
+		if !s.plain {
+			n = s.builder.KnowKey(a)
+		}
+		if n&isNoted == 0 {
+			n = keyNote(a.Key)
+		} else {
+			key.known, key.has = true, survey(n)
+		}
+		key.note = n &^ isNoted
+		s.fields = append(s.fields, key,
+			field{text: a.Value, attr: int32(i), looks: n&namesID == 0, repeats: true, named: noted(n)})
 	}
 	for i := range row.Facts {
 		row.Facts[i].Texts(func(text *[]byte, free bool) {
 			if len(*text) > 0 {
-				s.fields = append(s.fields, field{text: *text, attr: -1, col: tokenwatch.ColAttrs, free: free, repeats: true, fact: text})
+				s.fields = append(s.fields, field{text: *text, attr: -1, col: tokenwatch.ColAttrs, looks: free, repeats: true, fact: text})
 			}
 		})
 	}
@@ -260,7 +303,7 @@ func (s *Sealer) field(c tokenwatch.Col, t []byte) *field {
 	}
 	s.fields = s.fields[:n+1]
 	f := &s.fields[n]
-	*f = field{text: t, attr: -1, col: c, free: freeColumns>>c&1 != 0, repeats: repeating>>c&1 != 0}
+	*f = field{text: t, attr: -1, col: c, looks: freeColumns>>c&1 != 0, repeats: repeating>>c&1 != 0}
 	return f
 }
 
@@ -301,7 +344,7 @@ func (s *Sealer) rewrite(row *tokenwatch.Row) {
 		case f.attr < 0:
 			row.SetText(f.col, t)
 		case f.key:
-			row.Attrs[f.attr].Key = t
+			row.Attrs[f.attr].SetKey(t)
 		default:
 			row.Attrs[f.attr].Value = t
 		}

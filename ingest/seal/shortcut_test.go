@@ -15,15 +15,17 @@ func TestShortCuts(t *testing.T) {
 	plain.plain = true
 	var again []string
 	masked := 0
-	for range 6_000 {
-		var row, same tokenwatch.Row
-		randomRow(r, &row, &again)
-		copyRow(&same, &row)
+	for range 500 {
 		var a, b tokenwatch.Builder
-		fast.Seal(&row, &a)
-		plain.Seal(&same, &b)
-		if len(plain.spans) > 0 {
-			masked++
+		for range 12 { // a batch knows what it has seen
+			var row, same tokenwatch.Row
+			randomRow(r, &row, &again)
+			copyRow(&same, &row)
+			fast.Seal(&row, &a)
+			plain.Seal(&same, &b)
+			if len(plain.spans) > 0 {
+				masked++
+			}
 		}
 		if got, want := show(a.Batch()), show(b.Batch()); got != want {
 			t.Fatalf("with short cuts:\n%swithout:\n%s", got, want)
