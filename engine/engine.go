@@ -239,7 +239,9 @@ func (e *Engine) apply(entry tokenwatch.Entry) error {
 		e.core.log.current(entry)
 		e.rows += entry.Batch.Rows()
 		e.features.Read(entry.Batch, entry.Offset, e.core.hash)
-		return e.tenant(entry.Tenant).take(&e.features)
+		t := e.tenant(entry.Tenant)
+		t.health.observe(entry, &e.features)
+		return t.take(&e.features)
 	}
 	switch entry.Control.Kind {
 	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
@@ -355,7 +357,7 @@ func (e *Engine) concluded() bool {
 				return true
 			}
 		}
-		if len(t.guard.out) > 0 || len(t.watch.out) > 0 {
+		if len(t.guard.out) > 0 || len(t.watch.out) > 0 || len(t.health.out) > 0 {
 			return true
 		}
 	}
@@ -368,7 +370,7 @@ func (e *Engine) hush() {
 		for _, s := range t.shards {
 			s.out = s.out[:0]
 		}
-		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
+		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
 	}
 }
 
