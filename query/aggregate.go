@@ -88,7 +88,7 @@ func (a *aggregate) accumulator() accumulator {
 	case a.name == "quantile":
 		return &intQuantile{q: a.q, typ: t}
 	case a.name == "approx_quantile":
-		return &sketchQuantile{q: a.q, typ: a.typ}
+		return &sketchQuantile{q: a.q, typ: a.typ, whole: t != expr.TypeFloat}
 	case a.name == "bool_and", a.name == "bool_or":
 		return &boolFold{or: a.name == "bool_or"}
 	case (a.name == "min" || a.name == "max") && (t == expr.TypeInt || t == expr.TypeTime || t == expr.TypeSpan):
@@ -98,6 +98,11 @@ func (a *aggregate) accumulator() accumulator {
 	default: // first, last
 		return newKept(t, a.name == "last")
 	}
+}
+
+// weighs tells whether rows that stand for many will do.
+func (a *aggregate) weighs() bool {
+	return a.filter == nil && a.by == nil && a.name != "quantile" && a.name != "stddev" && a.name != "variance"
 }
 
 func room[T any](s []T, n int) []T {

@@ -198,6 +198,14 @@ func (e *events) scan(x *execution, a ask, to sink) error {
 			x.byCounts.Add(1)
 			return e.counted(x, v, worker, to)
 		}
+		t, err := e.bySeries(x, v, a)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			x.bySeries.Add(1)
+			return e.fromSeries(x, v, t, a.uses.durations, worker, to)
+		}
 		return e.read(x, v, a, worker, to)
 	})
 }

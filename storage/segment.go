@@ -56,6 +56,20 @@ type Segment interface {
 	MayContain(col tokenwatch.Col, substring string) bool
 }
 
+// SeriesOf returns the cells of a series of a segment's rows, with at least these
+// measures: those it carries, or else those counted from its rows. A key and time
+// may have several cells.
+func SeriesOf(ctx context.Context, s Segment, kind series.Kind, measures series.Measures) (t *series.Table, carried bool, err error) {
+	if t, err = s.Series(ctx, kind, measures); t != nil || err != nil {
+		return t, true, err
+	}
+	b, err := s.Select(ctx, series.Columns(kind, measures))
+	if err != nil {
+		return nil, false, err
+	}
+	return series.Of(b, kind, measures), false, nil
+}
+
 // Bounds is between which values the rows of a column lie. The fields used
 // follow from the kind of the column; they mean nothing if every row is null.
 type Bounds struct {

@@ -79,16 +79,9 @@ func checkSeries(ctx context.Context, t testing.TB, s storage.Store) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				table, err := seg.Series(ctx, k, series.AllMeasures)
+				table, _, err := storage.SeriesOf(ctx, seg, k, series.AllMeasures)
 				if err != nil {
 					t.Fatal(err)
-				}
-				if table == nil {
-					b, err := seg.Select(ctx, series.Columns(k, series.AllMeasures))
-					if err != nil {
-						t.Fatal(err)
-					}
-					table = series.Of(b, k, series.AllMeasures)
 				}
 				sum.Add(table, nil)
 			}
