@@ -129,15 +129,42 @@ func (c *counter) add(groups []uint32, v, _ *expr.Vec, weights []int64) {
 			}
 			return
 		}
-		for _, g := range groups {
-			c.n[g]++
-		}
+		c.count(groups)
 	default:
 		for i, g := range groups {
 			if !v.IsNull(i) {
 				c.n[g] += weight(weights, i)
 			}
 		}
+	}
+}
+
+// laneGroups is up to how many groups rows are counted in lanes.
+const laneGroups = 512
+
+// count counts rows of few groups in four lanes: a group that comes again at once
+// would have to wait for the count before.
+func (c *counter) count(groups []uint32) {
+	if len(c.n) > laneGroups || len(groups) < 4*laneGroups {
+		for _, g := range groups {
+			c.n[g]++
+		}
+		return
+	}
+	var lanes [4][laneGroups]uint32
+	i := 0
+	for ; i+4 <= len(groups); i += 4 {
+		g := groups[i : i+4 : i+4]
+		lanes[0][g[0]%laneGroups]++
+		lanes[1][g[1]%laneGroups]++
+		lanes[2][g[2]%laneGroups]++
+		lanes[3][g[3]%laneGroups]++
+	}
+	for _, g := range groups[i:] {
+		c.n[g]++
+	}
+	for g := range c.n {
+		c.n[g] += int64(lanes[0][g]) + int64(lanes[1][g]) + int64(lanes[2][g]) + int64(lanes[3][g])
 	}
 }
 

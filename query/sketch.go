@@ -49,7 +49,7 @@ func hashOf(v *expr.Vec, i int) uint64 {
 		}
 		return mix(0)
 	case expr.TypeAddr:
-		return mixBytes(v.Addrs[16*j : 16*j+16])
+		return mixBytes(v.Addr(i)[:])
 	default:
 		return mixString(v.Value(i).Text)
 	}

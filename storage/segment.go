@@ -37,6 +37,12 @@ type Segment interface {
 	// them for this column. They add up to the rows that are no duplicates. The
 	// slice is only to be read.
 	Counts(col tokenwatch.Col) ([]ValueCount, bool)
+	// Counted tells whether Counts has something to say of a column.
+	Counted(col tokenwatch.Col) bool
+	// Addresses returns the rows from lo up to hi of a column of addresses as places
+	// in a list of its distinct ones, 16 bytes each; place 0 is null, and place k is
+	// the k-th of the list. ok is false where the segment does not hold them so.
+	Addresses(ctx context.Context, col tokenwatch.Col, lo, hi int) (codes []uint32, distinct []byte, ok bool, err error)
 	// Select decodes some columns of all rows; the others have no value in the
 	// batch, and it has no namings. Dictionaries may hold values that no row has.
 	Select(ctx context.Context, cols tokenwatch.ColSet) (*tokenwatch.Batch, error)
