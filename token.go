@@ -62,13 +62,9 @@ const (
 	NumEntityKinds
 )
 
-// EntitySource is a source of logs. It has findings, but no windows nor a baseline
-// among those of the kinds before NumEntityKinds.
-const EntitySource EntityKind = NumEntityKinds + 1
+var entityKindNames = [NumEntityKinds]string{"token", "actor", "address"}
 
-var entityKindNames = [...]string{EntityToken: "token", EntityActor: "actor", EntityAddress: "address", EntitySource: "source"}
-
-// String returns "token", "actor", "address" or "source".
+// String returns "token", "actor" or "address".
 func (k EntityKind) String() string { return entityKindNames[k] }
 
 // MarshalText encodes the kind by name.
@@ -77,7 +73,7 @@ func (k EntityKind) MarshalText() ([]byte, error) { return []byte(k.String()), n
 // UnmarshalText decodes a kind by name; an unknown name is an error.
 func (k *EntityKind) UnmarshalText(b []byte) error {
 	for i, n := range entityKindNames {
-		if n != "" && n == string(b) {
+		if n == string(b) {
 			*k = EntityKind(i)
 			return nil
 		}

@@ -91,7 +91,8 @@ func (t *tenant) settleOverflow(hour int32) error {
 }
 
 func (t *tenant) overflowing() *entity {
-	return t.shardOf(t.hash.String(overflowEntity)).named(tokenwatch.EntityToken, overflowEntity)
+	h := t.hash.String(overflowEntity)
+	return t.shardOf(h).entity(tokenwatch.EntityToken, h, overflowEntity)
 }
 
 // explode tells of an hour's overflow.
@@ -127,12 +128,11 @@ func (t *tenant) explode(e *entity, o *overflow, settled bool) error {
 
 // full tells whether there is room for no further entity of a kind.
 func (s *shard) full(kind tokenwatch.EntityKind) bool {
-	n := len(s.byAddr)
-	if kind != tokenwatch.EntityAddress {
-		n = len(s.byName[kind])
-	}
-	return n >= max(1, s.capacity/int(s.count))
+	return len(s.entities[kind]) >= s.room()
 }
+
+// room is how many entities of each kind the shard may have.
+func (s *shard) room() int { return max(1, s.capacity/int(s.count)) }
 
 // spent tells whether nothing about an entity is worth keeping once its windows have
 // settled: a credential that never was taken.
@@ -161,7 +161,7 @@ func (s *shard) sweep(hour int32) {
 		return
 	}
 	s.swept = day
-	for a, e := range s.byAddr {
+	for _, e := range s.entities[tokenwatch.EntityAddress] {
 		if len(e.windows) > 0 || len(e.incidents) > 0 {
 			continue
 		}
@@ -170,24 +170,23 @@ func (s *shard) sweep(hour int32) {
 		few := e.usual.Hours == 0 && e.usual.Shared < 2 && taken < 2
 		if few && last < day-1 || last < day-keepDays {
 			s.drop(e)
-			delete(s.byAddr, a)
 		}
 	}
-	for kind := range s.byName {
-		if len(s.byName[kind])*10 < max(1, s.capacity/int(s.count))*9 {
+	for _, kind := range [...]tokenwatch.EntityKind{tokenwatch.EntityToken, tokenwatch.EntityActor} {
+		if len(s.entities[kind])*10 < s.room()*9 {
 			continue
 		}
-		for id, e := range s.byName[kind] {
+		for _, e := range s.entities[kind] {
 			if len(e.windows) == 0 && len(e.incidents) == 0 && e.usual.Last/24 < day-keepDays {
 				s.drop(e)
-				delete(s.byName[kind], id)
 			}
 		}
 	}
 }
 
-// drop forgets an entity's baseline. Whoever calls it takes it off the lists.
+// drop forgets an entity.
 func (s *shard) drop(e *entity) {
+	delete(s.entities[e.Kind], e.hash)
 	e.gone = true
 	s.dropped = append(s.dropped, string(entityKey(recBaseline, s.name, e.Entity)))
 }

@@ -17,6 +17,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ type Config struct {
 	// StepEntries is how many entries without a finding may pass before the
 	// cursor is committed. 0 is 64.
 	StepEntries int
+	// GroupRows is how many rows may be judged together where the engine is behind
+	// the log; 1 judges every entry by itself. 0 is 64 Ki.
+	GroupRows int
 	// SnapshotRows is after how many rows the engine's state is written down, so
 	// that a restart need not read further back. 0 is 8 Mi.
 	SnapshotRows int
@@ -83,6 +87,9 @@ func (c *Config) fill() {
 	if c.StepEntries <= 0 {
 		c.StepEntries = 64
 	}
+	if c.GroupRows <= 0 {
+		c.GroupRows = 1 << 16
+	}
 	if c.SnapshotRows <= 0 {
 		c.SnapshotRows = 8 << 20
 	}
@@ -108,7 +115,9 @@ type Engine struct {
 	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
 	loaded  bool
 
-	features feature.Rows // of the batch at hand
+	group    []tokenwatch.Entry // held back
+	grouped  int                // their rows
+	features []*feature.Rows    // of the group at hand
 
 	entries int // since the last Step
 	rows    int // since the last snapshot
@@ -185,7 +194,11 @@ func (e *Engine) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	return e.commit(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	if err := e.flush(ctx); err != nil {
+		return err
+	}
+	return e.commit(ctx)
 }
 
 // RunTo reads the log up to and with offset last, commits, and returns.
@@ -203,46 +216,98 @@ func (e *Engine) RunTo(ctx context.Context, last tokenwatch.Offset) error {
 			}
 		}
 	}
+	if err := e.flush(ctx); err != nil {
+		return err
+	}
 	return e.commit(ctx)
 }
 
 // Take takes in the next entry of the log, and commits a Step if it led to
-// something or enough entries have passed.
+// something or enough entries have passed. Where the log has more already, batches
+// are held back and judged together: the further behind, the less each costs.
 func (e *Engine) Take(ctx context.Context, entry tokenwatch.Entry) error {
-	if entry.Offset != e.cursor+1 {
-		return fmt.Errorf("the log goes on at offset %d, not %d", entry.Offset, e.cursor+1)
+	next := e.cursor + 1 + tokenwatch.Offset(len(e.group))
+	if entry.Offset != next {
+		return fmt.Errorf("the log goes on at offset %d, not %d", entry.Offset, next)
 	}
-	if err := e.apply(entry); err != nil {
+	if entry.Batch == nil {
+		if err := e.flush(ctx); err != nil {
+			return err
+		}
+		e.group = append(e.group, entry)
+		return e.flush(ctx)
+	}
+	e.group = append(e.group, entry)
+	e.grouped += entry.Batch.Rows()
+	more := entry.Offset < e.events.Last() && entry.Offset != e.told // what was told is hushed
+	if more && e.grouped < e.cfg.GroupRows && len(e.group) < maxGroup {
+		return nil
+	}
+	return e.flush(ctx)
+}
+
+// maxGroup bounds how many entries are judged together.
+const maxGroup = 64
+
+// flush takes in the entries that were held back.
+func (e *Engine) flush(ctx context.Context) error {
+	if len(e.group) == 0 {
+		return nil
+	}
+	if err := e.apply(); err != nil {
 		return err
 	}
-	e.cursor = entry.Offset
-	e.entries++
-	defer e.cfg.Read(e.cursor)
+	n := len(e.group)
+	e.cursor = e.group[n-1].Offset
+	e.entries += n
+	control := e.group[n-1].Control
+	e.core.log.current(nil)
+	clear(e.group)
+	e.group, e.grouped = e.group[:0], 0
+	defer func() {
+		for i := range n {
+			e.cfg.Read(e.cursor - tokenwatch.Offset(n-1-i))
+		}
+	}()
 	if e.cursor <= e.told {
 		e.hush()
 		return nil
 	}
-	due := false
-	if c := entry.Control; c != nil {
-		// The store merges what a Step has covered: at a tick nothing is left over, so
-		// that a log in which nothing else comes any more is covered whole.
-		due = c.Kind == tokenwatch.ControlEnd || c.Kind == tokenwatch.ControlTick && e.entries > 1
-	}
+	// The store merges what a Step has covered: at a tick nothing is left over, so
+	// that a log in which nothing else comes any more is covered whole.
+	due := control != nil && (control.Kind == tokenwatch.ControlEnd || control.Kind == tokenwatch.ControlTick && e.entries > 1)
 	if due || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows {
 		return e.commit(ctx)
 	}
 	return nil
 }
 
-func (e *Engine) apply(entry tokenwatch.Entry) error {
-	if entry.Batch != nil {
-		e.core.log.current(entry)
-		e.rows += entry.Batch.Rows()
-		e.features.Read(entry.Batch, entry.Offset, e.core.hash)
-		t := e.tenant(entry.Tenant)
-		t.health.observe(entry, &e.features)
-		return t.take(&e.features)
+// apply takes in a group: batches, or one control record.
+func (e *Engine) apply() error {
+	if entry := e.group[0]; entry.Batch == nil {
+		return e.control(entry)
 	}
+	e.core.log.current(e.group)
+	for len(e.features) < len(e.group) {
+		e.features = append(e.features, new(feature.Rows))
+	}
+	byTenant := map[string][]*feature.Rows{}
+	for i := range e.group {
+		entry, r := &e.group[i], e.features[i]
+		r.Read(entry.Batch, entry.Offset, e.core.hash)
+		byTenant[entry.Tenant] = append(byTenant[entry.Tenant], r)
+		e.rows += entry.Batch.Rows()
+	}
+	for _, name := range slices.Sorted(maps.Keys(byTenant)) {
+		if err := e.tenant(name).take(byTenant[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// control takes in a control record.
+func (e *Engine) control(entry tokenwatch.Entry) error {
 	switch entry.Control.Kind {
 	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
 		return nil // of readers: they change no finding
@@ -357,7 +422,7 @@ func (e *Engine) concluded() bool {
 				return true
 			}
 		}
-		if len(t.guard.out) > 0 || len(t.watch.out) > 0 || len(t.health.out) > 0 {
+		if len(t.guard.out) > 0 || len(t.watch.out) > 0 {
 			return true
 		}
 	}
@@ -368,9 +433,9 @@ func (e *Engine) concluded() bool {
 func (e *Engine) hush() {
 	for _, t := range e.tenants {
 		for _, s := range t.shards {
-			s.out = s.out[:0]
+			s.out, s.told = s.out[:0], s.told[:0]
 		}
-		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
+		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
 	}
 }
 
@@ -384,21 +449,21 @@ type batches struct {
 	events storage.Events
 	recent [4]tokenwatch.Entry
 	next   int
-	now    tokenwatch.Entry
+	now    []tokenwatch.Entry // dense
 }
 
-func (l *batches) current(entry tokenwatch.Entry) {
+func (l *batches) current(group []tokenwatch.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.now = entry
+	l.now = group
 }
 
 // Row returns a batch that holds the row a reference points at, and its place.
 func (l *batches) Row(ref tokenwatch.EventRef) (*tokenwatch.Batch, int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.now.Offset == ref.Offset {
-		return l.now.Batch, int(ref.Row), nil
+	if n := len(l.now); n > 0 && ref.Offset >= l.now[0].Offset && ref.Offset <= l.now[n-1].Offset {
+		return l.now[ref.Offset-l.now[0].Offset].Batch, int(ref.Row), nil
 	}
 	if rows, ok := l.events.(storage.Rows); ok {
 		b, row, err := rows.Row(context.Background(), ref)

@@ -154,11 +154,16 @@ func (t *tenant) learnInventory(table *tokenwatch.Table) {
 // tie gives the entities of a life's tokens, as far as there are any, to it.
 func (t *tenant) tie(l *life) {
 	for _, token := range l.tokens {
-		s := t.shardOf(t.hash.String(string(token)))
-		if e := s.byName[tokenwatch.EntityToken][string(token)]; e != nil {
+		if e := t.token(token); e != nil {
 			e.life = &l.Life
 		}
 	}
+}
+
+// token returns the entity of a token, nil if there is none.
+func (t *tenant) token(id tokenwatch.TokenID) *entity {
+	hash := t.hash.String(string(id))
+	return t.shardOf(hash).entities[tokenwatch.EntityToken][hash]
 }
 
 // inherit gives tokens that follow others by rotation, up to and with an hour, the
@@ -174,12 +179,13 @@ func (t *tenant) inherit(hour int32) {
 			break
 		}
 		done++
-		from := t.shardOf(t.hash.String(string(h.From))).byName[tokenwatch.EntityToken][string(h.From)]
+		from := t.token(h.From)
 		if from == nil || from.usual.Hours == 0 {
 			continue
 		}
-		to := t.shardOf(t.hash.String(string(h.To)))
-		if e := to.named(tokenwatch.EntityToken, string(h.To)); e.usual.Hours == 0 {
+		hash := t.hash.String(string(h.To))
+		to := t.shardOf(hash)
+		if e := to.entity(tokenwatch.EntityToken, hash, string(h.To)); e.usual.Hours == 0 {
 			e.usual = from.usual.Clone()
 			to.change(e)
 		}
@@ -199,7 +205,7 @@ func (t *tenant) ancestor(e *entity) *entity {
 	}
 	for _, h := range t.lives.heirs {
 		if string(h.To) == e.ID {
-			return t.shardOf(t.hash.String(string(h.From))).byName[tokenwatch.EntityToken][string(h.From)]
+			return t.token(h.From)
 		}
 	}
 	return nil

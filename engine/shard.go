@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -20,28 +21,42 @@ import (
 type shard struct {
 	*tenant
 	index, count uint64
-	byName       [2]map[string]*entity // by EntityKind: token, actor
-	byAddr       map[[16]byte]*entity
-	open         map[int32][]*entity  // which have a window open, by hour
-	incidental   map[*entity]struct{} // which have incidents
-	touched      []touch              // windows of the entity at hand, by the batch at hand
-	pool         window.Pool
-	changed      []*entity // whose settled state differs from the snapshot's
-	dropped      []string  // keys of the snapshot to delete
-	out          []tokenwatch.Finding
-	spilled      map[int32]*overflow // since gather, by hour
-	swept        int32               // day
+	// entities are by the hash of their ids, as values are told apart.
+	entities   [tokenwatch.NumEntityKinds]map[uint64]*entity
+	open       map[int32][]*entity  // which have a window open, by hour
+	incidental map[*entity]struct{} // which have incidents
+	busy       []*entity            // that the batches at hand are about
+	parts      []part
+	touched    []touch // windows of the entity at hand, by the batches at hand
+	pool       window.Pool
+	subject    detect.Subject // of the judgement at hand
+	signals    []tokenwatch.Signal
+	changed    []*entity // whose settled state differs from the snapshot's
+	dropped    []string  // keys of the snapshot to delete
+	out        []tokenwatch.Finding
+	told       []telling           // incidents of which out tells
+	spilled    map[int32]*overflow // since gather, by hour
+	swept      int32               // day
 }
 
 // entity is what the engine knows of one token, actor or address.
 type entity struct {
 	tokenwatch.Entity
+	hash      uint64
 	usual     baseline.Usual
 	windows   []*window.Window // open, in order of their hours
 	incidents []*finding.Incident
 	life      *baseline.Life // of a token, as far as something is told
 	changed   bool           // listed in shard.changed
 	gone      bool           // dropped
+	// parts and lastPart are the first and last of the entity's parts, see part.
+	parts, lastPart int32
+}
+
+// telling is an incident that something was told of.
+type telling struct {
+	*entity
+	*finding.Incident
 }
 
 // touch is a window that a batch added events to.
@@ -53,157 +68,141 @@ type touch struct {
 func newShard(t *tenant, index, count int) *shard {
 	return &shard{
 		tenant: t, index: uint64(index), count: uint64(count),
-		byName: [2]map[string]*entity{{}, {}}, byAddr: map[[16]byte]*entity{},
-		open: map[int32][]*entity{}, incidental: map[*entity]struct{}{},
+		entities: [tokenwatch.NumEntityKinds]map[uint64]*entity{{}, {}, {}},
+		open:     map[int32][]*entity{}, incidental: map[*entity]struct{}{},
 	}
 }
 
-// apply adds a batch's rows to the windows of this shard's entities, one entity after
-// the other, and judges each while it is at hand.
-func (s *shard) apply(r *feature.Rows) error {
-	tokens := r.Batch.Column(tokenwatch.ColToken).Dict
-	for code, groups := 1, r.ByToken(); code < groups.Len(); code++ {
-		if h := r.Tokens.Hashes[code]; h != 0 && s.mine(h) {
-			if err := s.applyToken(r, tokens.At(code), groups.Of(code)); err != nil {
-				return err
+// apply adds the rows of some batches to the windows of this shard's entities. All
+// entities are looked up first; then each has its rows added, and is judged, while it
+// is at hand.
+func (s *shard) apply(group []*feature.Rows) error {
+	for _, r := range group {
+		tokens, actors := r.Batch.Column(tokenwatch.ColToken).Dict, r.Batch.Column(tokenwatch.ColActor).Dict
+		for code, g := 1, r.ByToken(); code < g.Len(); code++ {
+			if h := r.Tokens.Hashes[code]; h != 0 && s.mine(h) {
+				s.share(tokenwatch.EntityToken, h, r, g.Of(code), func() string { return strings.Clone(tokens.At(code)) })
+			}
+		}
+		for code, g := 1, r.ByActor(); code < g.Len(); code++ {
+			if h := r.Actors.Hashes[code]; h != 0 && s.mine(h) {
+				s.share(tokenwatch.EntityActor, h, r, g.Of(code), func() string { return strings.Clone(actors.At(code)) })
+			}
+		}
+		for code, g := 1, r.ByAddress(); code < g.Len(); code++ {
+			if a, h := r.Addr(code); h != 0 && s.mine(h) {
+				s.share(tokenwatch.EntityAddress, h, r, g.Of(code), func() string { return netip.AddrFrom16(a).Unmap().String() })
 			}
 		}
 	}
-	actors := r.Batch.Column(tokenwatch.ColActor).Dict
-	for code, groups := 1, r.ByActor(); code < groups.Len(); code++ {
-		if h := r.Actors.Hashes[code]; h != 0 && s.mine(h) {
-			if err := s.applyActor(r, actors.At(code), groups.Of(code)); err != nil {
-				return err
-			}
+	for _, e := range s.busy {
+		for at := e.parts; at != 0; {
+			p := &s.parts[at-1]
+			s.add(e, p.from, p.rows)
+			at = p.next
+		}
+		e.parts = 0
+		if err := s.score(e); err != nil {
+			return err
 		}
 	}
-	for code, groups := 1, r.ByAddress(); code < groups.Len(); code++ {
-		if a, h := r.Addr(code); h != 0 && s.mine(h) {
-			if err := s.applyAddress(r, a, groups.Of(code)); err != nil {
-				return err
-			}
-		}
-	}
+	clear(s.busy)
+	clear(s.parts)
+	s.busy, s.parts = s.busy[:0], s.parts[:0]
 	return nil
 }
 
-// counts tells whether a row lies within the windows that have not settled.
-func (s *shard) counts(r *feature.Rows, i uint32) bool {
-	return r.Hours[i] != feature.NoHour && r.Hours[i] >= s.settled
+// part is rows of a batch that are about one entity.
+type part struct {
+	from *feature.Rows
+	rows []uint32
+	next int32 // place of the entity's next part in shard.parts, counted from 1
 }
 
-func (s *shard) applyToken(r *feature.Rows, id string, rows []uint32) error {
-	var e *entity
+// share notes that rows of a batch are about an entity, which is made if some of them
+// count; id is only asked for then.
+func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, rows []uint32, id func() string) {
+	e := s.entities[kind][hash]
+	if e == nil {
+		if !slices.ContainsFunc(rows, func(row uint32) bool { return s.counts(kind, r, row) }) {
+			return
+		}
+		if s.full(kind) {
+			for _, row := range rows {
+				if s.counts(kind, r, row) {
+					s.spill(r, int(row), kind)
+				}
+			}
+			return
+		}
+		e = s.make(kind, hash, id())
+	}
+	s.parts = append(s.parts, part{from: r, rows: rows})
+	at := int32(len(s.parts))
+	if e.parts == 0 {
+		e.parts = at
+		s.busy = append(s.busy, e)
+	} else {
+		s.parts[e.lastPart-1].next = at
+	}
+	e.lastPart = at
+}
+
+// counts tells whether a row lies within the windows that have not settled, and says
+// something of the entity of a kind that it names: an address is of interest for the
+// tokens that come from it, or where there is nothing else.
+func (s *shard) counts(kind tokenwatch.EntityKind, r *feature.Rows, row uint32) bool {
+	if r.Hours[row] == feature.NoHour || r.Hours[row] < s.settled {
+		return false
+	}
+	return kind != tokenwatch.EntityAddress || r.Lead[row] == tokenwatch.EntityAddress || r.Tokens.At(int(row)) != 0
+}
+
+// add adds rows that are about an entity to its windows.
+func (s *shard) add(e *entity, r *feature.Rows, rows []uint32) {
 	for _, row := range rows {
-		if !s.counts(r, row) {
+		if !s.counts(e.Kind, r, row) {
 			continue
 		}
 		i := int(row)
-		if e == nil {
-			if e = s.roomForNamed(tokenwatch.EntityToken, id); e == nil {
-				s.spill(r, i, tokenwatch.EntityToken)
-				continue
-			}
-		}
 		w := s.window(e, r.Hours[i], r.Millis[i])
-		if r.Lead[i] == tokenwatch.EntityToken {
+		if r.Lead[i] == e.Kind {
 			w.Add(&s.pool, r, i)
-			if e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
+		}
+		switch e.Kind {
+		case tokenwatch.EntityToken:
+			if r.Lead[i] == e.Kind && e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
 				w.AddOutside(r, i)
 			}
-		}
-		w.AddOrigin(r, i, 0, r.Passing(i))
-	}
-	return s.score(e)
-}
-
-func (s *shard) applyActor(r *feature.Rows, id string, rows []uint32) error {
-	var e *entity
-	for _, row := range rows {
-		if !s.counts(r, row) {
-			continue
-		}
-		i := int(row)
-		if e == nil {
-			if e = s.roomForNamed(tokenwatch.EntityActor, id); e == nil {
-				s.spill(r, i, tokenwatch.EntityActor)
-				continue
+			w.AddOrigin(r, i, 0, r.Passing(i))
+		case tokenwatch.EntityActor:
+			w.AddOrigin(r, i, r.Tokens.At(i), r.Session(i))
+		case tokenwatch.EntityAddress:
+			if r.Tokens.At(i) != 0 {
+				w.AddVisitor(r, i)
 			}
 		}
-		w := s.window(e, r.Hours[i], r.Millis[i])
-		if r.Lead[i] == tokenwatch.EntityActor {
-			w.Add(&s.pool, r, i)
-		}
-		w.AddOrigin(r, i, r.Tokens.At(i), r.Session(i))
 	}
-	return s.score(e)
-}
-
-func (s *shard) applyAddress(r *feature.Rows, a [16]byte, rows []uint32) error {
-	var e *entity
-	for _, row := range rows {
-		i := int(row)
-		visits := r.Tokens.At(i) != 0
-		if !s.counts(r, row) || !visits && r.Lead[i] != tokenwatch.EntityAddress {
-			continue
-		}
-		if e == nil {
-			if e = s.roomFor(a); e == nil {
-				s.spill(r, i, tokenwatch.EntityAddress)
-				continue
-			}
-		}
-		w := s.window(e, r.Hours[i], r.Millis[i])
-		if r.Lead[i] == tokenwatch.EntityAddress {
-			w.Add(&s.pool, r, i)
-		}
-		if visits {
-			w.AddVisitor(r, i)
-		}
-	}
-	return s.score(e)
 }
 
 func (s *shard) mine(hash uint64) bool { return hash%s.count == s.index }
 
-// roomForNamed returns the entity of a token or an actor, nil if there is no room for it.
-func (s *shard) roomForNamed(kind tokenwatch.EntityKind, id string) *entity {
-	if s.full(kind) && s.byName[kind][id] == nil {
-		return nil
+// entity returns the entity of a kind and id, made if need be.
+func (s *shard) entity(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
+	if e := s.entities[kind][hash]; e != nil {
+		return e
 	}
-	return s.named(kind, id)
+	return s.make(kind, hash, strings.Clone(id))
 }
 
-// roomFor returns the entity of an address, nil if there is no room for it.
-func (s *shard) roomFor(a [16]byte) *entity {
-	if s.full(tokenwatch.EntityAddress) && s.byAddr[a] == nil {
-		return nil
-	}
-	return s.address(a)
-}
-
-func (s *shard) named(kind tokenwatch.EntityKind, id string) *entity {
-	e, ok := s.byName[kind][id]
-	if !ok {
-		id = strings.Clone(id)
-		e = &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}}
-		if kind == tokenwatch.EntityToken {
-			if l := s.lives.byToken[tokenwatch.TokenID(id)]; l != nil {
-				e.life = &l.Life
-			}
+func (s *shard) make(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
+	e := &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash}
+	if kind == tokenwatch.EntityToken {
+		if l := s.lives.byToken[tokenwatch.TokenID(id)]; l != nil {
+			e.life = &l.Life
 		}
-		s.byName[kind][id] = e
 	}
-	return e
-}
-
-func (s *shard) address(a [16]byte) *entity {
-	e, ok := s.byAddr[a]
-	if !ok {
-		id := netip.AddrFrom16(a).Unmap().String()
-		e = &entity{Entity: tokenwatch.Entity{Kind: tokenwatch.EntityAddress, ID: id}}
-		s.byAddr[a] = e
-	}
+	s.entities[kind][hash] = e
 	return e
 }
 
@@ -230,8 +229,13 @@ func (s *shard) addWindow(e *entity, w *window.Window) {
 	s.open[w.Hour] = append(s.open[w.Hour], e)
 }
 
+// find looks from the end: nearly always it is the last one.
 func (e *entity) find(hour int32) (int, bool) {
-	return slices.BinarySearchFunc(e.windows, hour, func(w *window.Window, h int32) int { return int(w.Hour - h) })
+	at := len(e.windows)
+	for at > 0 && e.windows[at-1].Hour >= hour {
+		at--
+	}
+	return at, at < len(e.windows) && e.windows[at].Hour == hour
 }
 
 // score judges the windows of an entity that were touched, at once, against what has
@@ -241,11 +245,10 @@ func (s *shard) score(e *entity) error {
 		slices.SortFunc(s.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 	}
 	for _, t := range s.touched {
-		if !t.Grown {
+		at, _ := e.find(t.Hour)
+		if !s.news(e, at) {
 			continue
 		}
-		t.Grown = false
-		at, _ := e.find(t.Hour)
 		c := s.judge(e, at, s.usualFor(e))
 		if !s.raises(c) {
 			continue // what was raised before stays until its hour settles
@@ -267,6 +270,32 @@ func (s *shard) score(e *entity) error {
 	clear(s.touched)
 	s.touched = s.touched[:0]
 	return nil
+}
+
+// news tells whether there is something to judge in a window that was not there the
+// last time: values and minutes that are usual are not.
+func (s *shard) news(e *entity, at int) bool {
+	w := e.windows[at]
+	grown, axes, slots := w.Grown, w.Fresh, w.FreshSlots
+	w.Grown, w.Fresh, w.FreshSlots = false, 0, 0
+	if grown || e.life != nil {
+		return true
+	}
+	v := baseline.View{Usual: s.usualFor(e), Open: e.windows[:at]}
+	for ; axes != 0; axes &= axes - 1 {
+		a := feature.Axis(bits.TrailingZeros8(axes))
+		for i := range w.Axes[a] {
+			if !v.Knows(a, w.Axes[a][i].Hash) {
+				return true
+			}
+		}
+	}
+	for ; slots != 0; slots &= slots - 1 {
+		if v.Rare(uint8(bits.TrailingZeros16(slots))) {
+			return true
+		}
+	}
+	return false
 }
 
 // raises tells whether what was combined is worth a finding.
@@ -310,16 +339,18 @@ func (s *shard) usualFor(e *entity) *baseline.Usual {
 // judge runs the detectors over an entity's window.
 func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined {
 	w := e.windows[at]
-	group := usual.Group(e.Kind)
-	subject := detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: baseline.View{
-		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(group), Begun: s.epoch.Begun,
+	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: baseline.View{
+		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(usual.Group(e.Kind)), Begun: s.epoch.Begun,
 	}}
-	subject.Today = subject.Usual.Today(w.Hour)
-	var signals []tokenwatch.Signal
-	for _, d := range s.detectors {
-		signals = d.Score(0, &subject, signals)
+	var c finding.Combined
+	if !s.subject.Idle() {
+		s.subject.Today = s.subject.Usual.Today(w.Hour)
+		s.signals = s.signals[:0]
+		for _, d := range s.detectors {
+			s.signals = d.Score(0, &s.subject, s.signals)
+		}
+		c = finding.Combine(s.signals)
 	}
-	c := finding.Combine(signals)
 	c.Rate = s.rate(usual, e.Kind, w.Hour, c.Sum)
 	return c
 }
@@ -381,7 +412,6 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 	e.windows = slices.Delete(e.windows, 0, 1)
 	if e.spent() {
 		s.drop(e)
-		delete(s.byName[e.Kind], e.ID)
 		return nil
 	}
 	s.change(e)
@@ -412,7 +442,7 @@ func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
 	in.Revision++
 	in.Told, in.Score = told, f.Score
 	f.Revision = in.Revision
-	s.out = append(s.out, f)
+	s.out, s.told = append(s.out, f), append(s.told, telling{e, in})
 }
 
 func (e *entity) existing(day int32) *finding.Incident {

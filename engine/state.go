@@ -36,7 +36,6 @@ const (
 	recPolicies = 'p' // → body of the last control record of policies
 	recSnapshot = 's' // → offset
 	recWatch    = 'y' // tenant → watchRecord
-	recHealth   = 'h' // tenant → healthRecord
 )
 
 // tenantRecord is what is stored of a tenant as a whole.
@@ -104,13 +103,14 @@ func (e *Engine) commit(ctx context.Context) error {
 	for _, t := range e.sortedTenants() {
 		for _, s := range t.shards {
 			step.Findings = append(step.Findings, s.out...)
+			step.Records = s.tellings(step.Records)
 			s.out = s.out[:0]
 		}
-		step.Findings = append(append(append(step.Findings, t.guard.out...), t.watch.out...), t.health.out...)
-		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
+		step.Findings = append(append(step.Findings, t.guard.out...), t.watch.out...)
+		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
 	}
 	if e.rows >= e.cfg.SnapshotRows {
-		step.Records = e.snapshot()
+		step.Records = append(step.Records, e.snapshot()...)
 		e.rows = 0
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.noted)) {
@@ -188,7 +188,6 @@ func (t *tenant) records(out *[]storage.Record) {
 	}
 	t.guard.records(out)
 	t.watch.records(out)
-	t.health.records(out)
 	var lifes []storage.Record
 	for l := range t.lives.changed {
 		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
@@ -203,6 +202,18 @@ func (t *tenant) sortedOverflow() []overflow {
 	for _, hour := range slices.Sorted(maps.Keys(t.overflows)) {
 		out = append(out, *t.overflows[hour])
 	}
+	return out
+}
+
+// tellings adds the incidents that a Step tells of. They go with the Step rather than
+// with the next snapshot: after a restart the same rows may be judged in other groups,
+// and whatever was told of must be known to have been, to be taken back if need be.
+func (s *shard) tellings(out []storage.Record) []storage.Record {
+	for _, t := range s.told {
+		out = append(out, storage.Record{Key: []byte(incidentKey(s.name, t.Entity, t.Day)), Value: encode(t.Incident)})
+	}
+	clear(s.told)
+	s.told = s.told[:0]
 	return out
 }
 
@@ -298,8 +309,6 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		return nil
 	case recWatch:
 		return t.watch.load(r)
-	case recHealth:
-		return t.health.load(r)
 	case recGuard:
 		return t.guard.load(rest, r)
 	case recBaseline, recIncident, recWindow:
@@ -366,11 +375,13 @@ func (t *tenant) lookUp(kind tokenwatch.EntityKind, id string) (*shard, *entity,
 		if err != nil {
 			return nil, nil, err
 		}
-		s := t.shardOf(feature.AddrHash(t.hash, a.As16()))
-		return s, s.address(a.As16()), nil
+		hash := feature.AddrHash(t.hash, a.As16())
+		s := t.shardOf(hash)
+		return s, s.entity(kind, hash, id), nil
 	}
-	s := t.shardOf(t.hash.String(id))
-	return s, s.named(kind, id), nil
+	hash := t.hash.String(id)
+	s := t.shardOf(hash)
+	return s, s.entity(kind, hash, id), nil
 }
 
 func (t *tenant) shardOf(hash uint64) *shard { return t.shards[hash%uint64(len(t.shards))] }

@@ -24,7 +24,6 @@ type tenant struct {
 	lives     lives
 	overflows map[int32]*overflow // what there was no room for, by hour
 	guard     *guard
-	health    *health
 	watch     *watch
 	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
@@ -34,41 +33,35 @@ func newTenant(c *core, name string) *tenant {
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
 		lives: newLives(), overflows: map[int32]*overflow{},
 	}
-	t.guard, t.watch, t.health = newGuard(t), newWatch(t), newHealth(t)
-	t.guard.inv.Holes = t.health.holesOf
+	t.guard, t.watch = newGuard(t), newWatch(t)
 	for i := range c.shards {
 		t.shards = append(t.shards, newShard(t, i, c.shards))
 	}
 	return t
 }
 
-// take adds a batch to the windows and judges them.
-func (t *tenant) take(r *feature.Rows) error {
-	t.learnFacts(r.Batch)
-	t.watermark.Observe(r.Batch)
+// take adds batches to the windows and judges them.
+func (t *tenant) take(group []*feature.Rows) error {
+	rows := 0
+	for _, r := range group {
+		rows += r.Batch.Rows()
+		t.learnFacts(r.Batch)
+		t.watermark.Observe(r.Batch)
+		if err := t.guard.take(r); err != nil {
+			return err
+		}
+		if err := t.watch.take(r); err != nil {
+			return err
+		}
+	}
 	t.dirty = true
-	if err := t.guard.take(r); err != nil {
-		return err
-	}
-	if err := t.watch.take(r); err != nil {
-		return err
-	}
-	if err := t.each(r.Batch.Rows(), func(s *shard) error { return s.apply(r) }); err != nil {
+	if err := t.each(rows, func(s *shard) error { return s.apply(group) }); err != nil {
 		return err
 	}
 	if err := t.gather(); err != nil {
 		return err
 	}
-	return t.pass()
-}
-
-// pass follows the time: it settles what is over, and looks at who is silent.
-func (t *tenant) pass() error {
-	if err := t.settleBefore(t.watermark.Value()); err != nil {
-		return err
-	}
-	t.health.look()
-	return nil
+	return t.settleBefore(t.watermark.Value())
 }
 
 // tick lets time pass.
@@ -77,7 +70,7 @@ func (t *tenant) tick(at time.Time) error {
 		return nil
 	}
 	t.dirty = true
-	return t.pass()
+	return t.settleBefore(t.watermark.Value())
 }
 
 // settleBefore settles every window that ends at or before the watermark, hour
@@ -108,7 +101,6 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		return nil
 	}
 	t.settled = end
-	t.health.settle(end)
 	if err := t.guard.settle(end); err != nil {
 		return err
 	}

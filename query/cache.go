@@ -19,7 +19,6 @@ type columnCache struct {
 	known  map[columnKey]*list.Element
 	used   list.List // of *cachedColumn, the one used last in front
 	dicts  map[string]*sharedDict
-	addrs  map[string]*sharedAddrs
 }
 
 type columnKey struct {
@@ -34,13 +33,11 @@ type cachedColumn struct {
 	key    columnKey
 	vector tokenwatch.Vector
 	attrs  tokenwatch.Attributes
-	narrow *narrow     // the numbers, if they fit; the vector then has none
-	space  *expr.Space // of the codes, if they are those of all segments
 	size   int64
 }
 
 func newColumnCache(budget int64) *columnCache {
-	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element), dicts: make(map[string]*sharedDict), addrs: make(map[string]*sharedAddrs)}
+	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element), dicts: make(map[string]*sharedDict)}
 }
 
 func keyOf(s storage.Segment, c tokenwatch.Col) columnKey {
@@ -107,36 +104,11 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 	if err := x.alive(); err != nil {
 		return err
 	}
+	var b *tokenwatch.Batch
+	var err error
 	key := whole
 	if parts {
 		key = part
-	}
-	keep := func(one *cachedColumn) {
-		one.size = sizeOf(one)
-		x.decoded.Add(one.size)
-		out[one.key.col] = one.rows(lo, hi).shown(c, x.tenant)
-		c.put(one)
-	}
-	for col := range missing.All() {
-		if col.Kind() != tokenwatch.KindAddr || c.budget == 0 {
-			continue
-		}
-		key.col = col
-		one, err := c.addresses(x, s, key)
-		if err != nil {
-			return err
-		}
-		if one != nil {
-			missing &^= tokenwatch.Cols(col)
-			keep(one)
-		}
-	}
-	if missing == 0 {
-		return nil
-	}
-	var b *tokenwatch.Batch
-	var err error
-	if parts {
 		b, err = s.SelectRows(x.ctx, missing, part.lo, part.hi)
 	} else {
 		b, err = s.Select(x.ctx, missing)
@@ -147,48 +119,18 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 	for col := range missing.All() {
 		key.col = col
 		one := &cachedColumn{key: key, vector: *b.Column(col)}
-		switch {
-		case col.Kind() == tokenwatch.KindMap:
+		if col.Kind() == tokenwatch.KindMap {
 			one.attrs = *b.Attrs()
-		case c.budget == 0:
-		case col == tokenwatch.ColToken && one.vector.Codes != nil:
-			c.shared(x.tenant).recode(&one.vector)
-		case one.vector.Addrs != nil:
-			if shared := c.sharedAddrs(x.tenant); shared.recode(&one.vector) {
-				one.space = &shared.space
-			}
-		case len(one.vector.Ints) > 0:
-			if one.narrow = narrowed(one.vector.Ints); one.narrow != nil {
-				one.vector.Ints = nil
-			}
 		}
-		keep(one)
+		if col == tokenwatch.ColToken && one.vector.Codes != nil && c.budget > 0 {
+			c.shared(x.tenant).recode(&one.vector)
+		}
+		one.size = sizeOf(&one.vector, &one.attrs)
+		x.decoded.Add(one.size)
+		out[col] = one.rows(lo, hi).shown(c, x.tenant)
+		c.put(one)
 	}
 	return nil
-}
-
-// addresses is a column of addresses in the codes of all segments, nil if the
-// segment or the dictionary does not have them so.
-func (c *columnCache) addresses(x *execution, s storage.Segment, key columnKey) (*cachedColumn, error) {
-	lo, hi := key.lo, key.hi
-	if lo == 0 && hi == 0 {
-		hi = s.Rows()
-	}
-	codes, distinct, ok, err := s.Addresses(x.ctx, key.col, lo, hi)
-	if err != nil || !ok {
-		return nil, err
-	}
-	shared := c.sharedAddrs(x.tenant)
-	to, ok := shared.codes(distinct)
-	if !ok {
-		return nil, nil
-	}
-	one := &cachedColumn{key: key, space: &shared.space}
-	one.vector.Codes = make([]uint32, len(codes))
-	for i, k := range codes {
-		one.vector.Codes[i] = to[k]
-	}
-	return one, nil
 }
 
 // shown gives a column in shared codes the dictionary as it is now.
@@ -197,11 +139,7 @@ func (d decoded) shown(c *columnCache, tenant string) decoded {
 		return d
 	}
 	v := *d.vector
-	if d.space != nil {
-		v.Addrs = c.sharedAddrs(tenant).list()
-	} else {
-		v.Dict = c.shared(tenant).strings()
-	}
+	v.Dict = c.shared(tenant).strings()
 	d.vector = &v
 	return d
 }
@@ -209,7 +147,7 @@ func (d decoded) shown(c *columnCache, tenant string) decoded {
 // rows is the column for the rows from lo up to hi, which it has.
 func (c *cachedColumn) rows(lo, hi int) decoded {
 	if lo%8 == 0 { // rows are shown from multiples of 8 after lo
-		return decoded{&c.vector, &c.attrs, c.key.lo, c.narrow, c.space}
+		return decoded{&c.vector, &c.attrs, c.key.lo}
 	}
 	d := c.from(lo-c.key.lo, hi-c.key.lo)
 	d.first = lo
@@ -219,10 +157,8 @@ func (c *cachedColumn) rows(lo, hi int) decoded {
 // from is the column from row lo on, which is no multiple of 8: only its bits
 // have to be moved.
 func (c *cachedColumn) from(lo, hi int) decoded {
-	v, n := c.vector, c.narrow
+	v := c.vector
 	switch {
-	case n != nil:
-		n = n.from(lo)
 	case v.Ints != nil:
 		v.Ints = v.Ints[lo:hi]
 	case v.Codes != nil:
@@ -247,12 +183,11 @@ func (c *cachedColumn) from(lo, hi int) decoded {
 	if attrs.Offsets != nil {
 		attrs.Offsets = attrs.Offsets[lo : hi+1]
 	}
-	return decoded{&v, &attrs, lo, n, c.space}
+	return decoded{&v, &attrs, lo}
 }
 
-func sizeOf(c *cachedColumn) int64 {
-	v, a := &c.vector, &c.attrs
-	n := c.narrow.bytes() + 8*len(v.Ints) + 4*len(v.Codes) + len(v.Addrs) + len(v.Bools) + len(v.Valid)
+func sizeOf(v *tokenwatch.Vector, a *tokenwatch.Attributes) int64 {
+	n := 8*len(v.Ints) + 4*len(v.Codes) + len(v.Addrs) + len(v.Bools) + len(v.Valid)
 	for _, s := range []*tokenwatch.Strings{&v.Dict, &v.Text, &a.Dict, &a.Values} {
 		n += len(s.Bytes) + 4*len(s.Offsets)
 	}
@@ -261,17 +196,13 @@ func sizeOf(c *cachedColumn) int64 {
 
 // counts returns the values of a column that a segment counts, null first, and how
 // many rows have each.
-// It is false if they cannot be read.
-func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Col) (expr.Vec, []int64, bool) {
+func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Col) (expr.Vec, []int64) {
 	key := keyOf(s, col)
 	key.lo = -1
 	if have := c.get(key); have != nil { // tokens
-		return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints, true
+		return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints
 	}
-	counts, ok := s.Counts(col)
-	if !ok {
-		return expr.Vec{}, nil, false
-	}
+	counts, _ := s.Counts(col)
 	weights := make([]int64, len(counts))
 	for i := range counts {
 		weights[i] = int64(counts[i].Rows)
@@ -279,7 +210,7 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 	if col == tokenwatch.ColToken && c.budget > 0 {
 		if codes, ok := c.shared(tenant).codes(len(counts), func(i int) string { return counts[i].Text }); ok {
 			c.put(&cachedColumn{key: key, vector: tokenwatch.Vector{Codes: codes, Ints: weights}, size: int64(12*len(codes) + 200)})
-			return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: codes, Text: c.shared(tenant).strings()}, weights, true
+			return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: codes, Text: c.shared(tenant).strings()}, weights
 		}
 	}
 	values := expr.Vec{Type: expr.TypeOf(col.Kind())}
@@ -304,5 +235,5 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 			}
 		}
 	}
-	return values, weights, true
+	return values, weights
 }

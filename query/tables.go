@@ -22,8 +22,6 @@ func (x *execution) base(name, alias string) (relation, error) {
 	switch name {
 	case "events":
 		return &events{alias: alias}, nil
-	case "series":
-		return &seriesTable{alias}, nil
 	case "tokens":
 		if c.Tokens != nil {
 			return objects(name, alias, tokenCells, x.eachToken), nil
@@ -44,7 +42,7 @@ func (x *execution) base(name, alias string) (relation, error) {
 }
 
 func (x *execution) tableNames() []string {
-	names := []string{"events", "series"}
+	names := []string{"events"}
 	if x.engine.config.Tokens != nil {
 		names = append(names, "tokens")
 	}

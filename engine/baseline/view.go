@@ -259,6 +259,46 @@ func (v *View) Today(hour int32) Day {
 	return d
 }
 
+// Rare tells whether the entity's active hours seldom are so in a five-minute slot, as
+// far as enough of them are known.
+func (v *View) Rare(slot uint8) bool {
+	p, hours := v.Usual.Volume.Slot(slot)
+	return hours >= 8 && p < 0.1
+}
+
+// OneToken tells whether no more than one token came from an address on the day of a
+// window, in it or before.
+func (v *View) OneToken(w *window.Window) bool {
+	day, known, one := w.Hour/24, false, uint32(0)
+	other := func(token uint32) bool {
+		if !known {
+			known, one = true, token
+		}
+		return token != one
+	}
+	if v.Usual.Today.Day == day {
+		for i := range v.Usual.Today.Sources.Tokens {
+			if other(v.Usual.Today.Sources.Tokens[i].Token) {
+				return false
+			}
+		}
+	}
+	several := func(w *window.Window) bool {
+		for i := range w.Visitors {
+			if other(fingerprint(w.Visitors[i].Token)) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, o := range v.Open {
+		if o.Hour/24 == day && several(o) {
+			return false
+		}
+	}
+	return !several(w)
+}
+
 // FaultRate is the share of the entity's events that are expected to be answered
 // with a fault, shrunk to its peers'. The day of the given hour is left out.
 func (v *View) FaultRate(f feature.Fault, hour int32) float64 {

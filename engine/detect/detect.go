@@ -33,6 +33,21 @@ type Detector interface {
 	Explain(signal tokenwatch.Signal, values []string) string
 }
 
+// Idle tells whether no detector can have anything to say of a subject, as of most:
+// the window holds no event of the entity's own, and there is one origin only, or of
+// an address one token that came from there all day. Such subjects are not scored;
+// what looks at windows without own events must be thought of here. Today need not be
+// filled in.
+func (s *Subject) Idle() bool {
+	if s.Now.Events > 0 {
+		return false
+	}
+	if s.Entity.Kind == tokenwatch.EntityAddress {
+		return s.Usual.OneToken(s.Now)
+	}
+	return len(s.Now.Origins) < 2 && s.Usual.Learning()
+}
+
 // Entry is a line of All.
 type Entry struct {
 	Name string

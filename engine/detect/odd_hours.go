@@ -36,7 +36,7 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	p, days := s.Usual.Busy(s.Now.Hour)
 	signal := tokenwatch.Signal{
 		Row: row, Detector: "odd_hours", Axis: "hour", Group: groupWhen, Surprise: min(bans(p), whenLimit),
-		Observed: 1000, Expected: vec.Milli(float64(p * days)), Evidence: samples(s.Now), Attack: []string{"T1078"},
+		Observed: 1000, Expected: vec.Milli(float64(p * days)),
 	}
 	if distance, far := s.Usual.Far(s.Now.Hour); distance > 1 && bans(far) > signal.Surprise {
 		signal.Axis, signal.Surprise, signal.Observed, signal.Expected = "distance", min(bans(far), whenLimit), int64(distance)*1000, vec.Milli(float64(far*100))
@@ -53,6 +53,10 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if signal.Surprise < tokenwatch.Surprising {
 		return out
 	}
+	if signal.Evidence == nil {
+		signal.Evidence = samples(s.Now)
+	}
+	signal.Attack = []string{"T1078"}
 	return append(out, signal)
 }
 

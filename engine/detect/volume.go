@@ -34,7 +34,7 @@ func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 	}
 	mean, shape := s.Usual.Events(s.Now.Hour)
 	signal := tokenwatch.Signal{
-		Row: row, Detector: "volume", Group: groupAmount, Learning: s.Usual.Learning(), Attack: []string{"T1530"},
+		Row: row, Detector: "volume", Group: groupAmount, Learning: s.Usual.Learning(),
 	}
 	add := func(axis string, surprise tokenwatch.Bans, observed, expected float64) {
 		limit := amountLimit
@@ -64,7 +64,7 @@ func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 	if signal.Surprise == 0 {
 		return out
 	}
-	signal.Evidence = samples(s.Now)
+	signal.Evidence, signal.Attack = samples(s.Now), []string{"T1530"}
 	return append(out, signal)
 }
 

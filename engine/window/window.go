@@ -6,6 +6,7 @@
 package window
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -29,11 +30,18 @@ type Window struct {
 	Passing  bool // some origin's token is a session credential
 	Stored   bool // a snapshot holds it
 	// Grown says that there is something to judge that was not there when it was
-	// cleared: a value, an origin, a fault, or an eighth more events.
-	Grown    bool
-	judged   uint32 // events when Grown was last set by their number
-	Origins  []Origin
-	Visitors []Visitor // of an address
+	// cleared: the first event, a fault, an origin besides another, a visitor, an
+	// eighth more events and no fewer than eight, or four times as many bytes.
+	Grown bool
+	// Fresh has a bit for each axis that has a value which was not there when it was
+	// cleared.
+	Fresh uint8
+	// FreshSlots has a bit for each slot in which nothing had been done.
+	FreshSlots uint16
+	judged     uint32 // events when Grown was last set by their number
+	weighed    uint8  // the same of bytes: half of the length of their number
+	Origins    []Origin
+	Visitors   []Visitor // of an address
 	*Own
 }
 
@@ -56,6 +64,9 @@ var none = new(Own)
 
 // New opens a window of an hour.
 func New(hour int32) *Window { return &Window{Hour: hour, Own: none} }
+
+// fewer is up to how many more events are no reason to judge a window again.
+const fewer = 8
 
 // Pool keeps windows that have settled for others to come. The zero Pool is empty.
 type Pool struct {
@@ -184,8 +195,11 @@ func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 	p.lead(w)
 	w.Events++
 	w.Bytes += uint64(r.Bytes[i])
-	if w.Events > w.judged+w.judged/8 {
+	if w.Events == 1 || w.Events >= w.judged+max(w.judged/8, fewer) {
 		w.judged, w.Grown = w.Events, true
+	}
+	if n := uint8(bits.Len64(w.Bytes) / 2); n > w.weighed {
+		w.weighed, w.Grown = n, true
 	}
 	fault := r.Faults[i]
 	w.Faults[fault]++
@@ -211,7 +225,7 @@ func (w *Window) addValue(a feature.Axis, hash uint64, denied bool, r *feature.R
 	values := w.Axes[a]
 	at, ok := findValue(values, hash)
 	if !ok {
-		w.Grown = true
+		w.Fresh |= 1 << a
 		values = slices.Insert(values, at, Value{Hash: hash, First: r.Ref(i)})
 		w.Axes[a] = values
 		if len(values) > MaxValues {
@@ -273,6 +287,7 @@ func (w *Window) addSlot(r *feature.Rows, i int) {
 		at--
 	}
 	if at == len(w.Slots) || w.Slots[at].Slot != slot {
+		w.FreshSlots |= 1 << slot
 		w.Slots = slices.Insert(w.Slots, at, Slot{Slot: slot, Sample: r.Ref(i)})
 	}
 	s := &w.Slots[at]
@@ -319,7 +334,7 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 		}
 	}
 	o := &w.Origins[at]
-	w.Grown = w.Grown || !ok || len(w.Origins) > 1 && o.Last < r.Millis[i] && o.Count < 32
+	w.Grown = w.Grown || !ok && w.Own == none || len(w.Origins) > 1 && (!ok || o.Last < r.Millis[i] && o.Count < 32)
 	o.Count++
 	o.Minutes |= minuteBit(r.Millis[i])
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)
