@@ -33,6 +33,8 @@ type Usual struct {
 	Values     [feature.NumAxes]uint32 // how many new values that was
 	Seen       [feature.NumAxes][]Known
 	Volume     Volume
+	Mix        Mix
+	Objects    Objects
 	Faults     [feature.NumFaults]uint32 // events by the answer they got, in 1/Unit
 	Places     []Place                   // where it was used from last, the latest first
 	Silent     uint16                    // days without use before the day at hand
@@ -47,6 +49,7 @@ type Known struct {
 	Born   uint16   // day it was first seen
 	Day    uint16   // day it was last seen
 	Weight uint8    // known from familiar on: one ordinary hour, or three anomalous ones
+	Share  uint16   // of an action: its usual part of an hour's events, in 1/wholeShare
 }
 
 // Place is a network that an entity was used from.
@@ -66,6 +69,7 @@ func (u *Usual) Clone() Usual {
 		c.Seen[a] = slices.Clone(c.Seen[a])
 	}
 	c.Places = slices.Clone(c.Places)
+	c.Objects.Least = slices.Clone(c.Objects.Least)
 	c.Today.Sources.Tokens = slices.Clone(c.Today.Sources.Tokens)
 	return c
 }
@@ -181,6 +185,8 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 		u.Lived += step
 	}
 	u.Volume.learn(w, l.Odd)
+	u.learnMix(w, l.Odd)
+	u.Objects.learn(w, steady, l.Odd)
 	for f, n := range w.Faults {
 		if l.Odd && feature.Fault(f) != feature.Fine {
 			n = min(n, 1)
@@ -321,6 +327,7 @@ func (u *Usual) pass(hour int32) {
 			u.Faults[f] -= u.Faults[f] / 42
 		}
 		u.Volume.pass()
+		u.Objects.pass()
 	}
 	u.Volume.elapse(u.Last, hour)
 	if day := hour / 24; day != u.Today.Day {

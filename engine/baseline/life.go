@@ -53,30 +53,42 @@ func (m Moment) compare(o Moment) int {
 func (m *Moment) about(token tokenwatch.TokenID) bool { return m.Token == "" || m.Token == token }
 
 // Ended tells whether the token's time was over before a moment, and since when.
-func (l *Life) Ended(token tokenwatch.TokenID, millis int64) (since int64, kind tokenwatch.FactKind, ok bool) {
+func (l *Life) Ended(token tokenwatch.TokenID, millis int64) (since int64, ok bool) {
 	if l == nil {
-		return 0, "", false
+		return 0, false
 	}
 	for i := range l.Moments {
 		m := &l.Moments[i]
-		at := m.Millis
 		switch {
 		case m.Millis > millis || !m.about(token):
 			continue
 		case m.Kind == tokenwatch.FactRevoked || m.Kind == tokenwatch.FactExpired || m.Kind == tokenwatch.FactDisabled:
-		case m.Kind == tokenwatch.FactRotated && m.Token != "" && m.Until > 0: // the old one's moment
-			at = m.Until
 		case m.Kind == tokenwatch.FactEnabled:
 			ok = false
 			continue
 		default:
 			continue
 		}
-		if at < millis && (!ok || at < since) {
-			since, kind, ok = at, m.Kind, true
+		if m.Millis < millis && !ok {
+			since, ok = m.Millis, true
 		}
 	}
-	return since, kind, ok
+	return since, ok
+}
+
+// Replaced tells whether the token's overlap with the one that follows it was over
+// before a moment, and since when.
+func (l *Life) Replaced(token tokenwatch.TokenID, millis int64) (since int64, ok bool) {
+	if l == nil {
+		return 0, false
+	}
+	for i := range l.Moments {
+		m := &l.Moments[i]
+		if m.Kind == tokenwatch.FactRotated && m.Token == token && m.Until > 0 && m.Until < millis && (!ok || m.Until < since) {
+			since, ok = m.Until, true
+		}
+	}
+	return since, ok
 }
 
 // Latest finds the latest moment of a kind before a given one.

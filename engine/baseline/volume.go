@@ -198,6 +198,33 @@ func (v *Volume) HoursADay() float64 {
 	return float64(v.Hours) / days
 }
 
+// SlotsAnHour is in how many slots of five minutes of an active hour the entity is
+// active.
+func (v *Volume) SlotsAnHour() float64 {
+	all := 0.0
+	for _, n := range v.Slots {
+		all += float64(n) / 16
+	}
+	hours := float64(v.Hours) / Unit
+	return (all + 2) / (hours + 1)
+}
+
+// HoursADayOf is in how many hours of an active day the entity is active, and how many
+// of the days whose totals are kept were active ones.
+func (v *Volume) HoursADayOf() (hours float64, days int) {
+	known := 0
+	for day := max(0, v.Newest-lagDays+1); day <= v.Newest; day++ {
+		if v.total(day) > 0 {
+			days++
+			known = max(known, int(v.Newest-day+1))
+		}
+	}
+	if days == 0 {
+		return 0, 0
+	}
+	return max(1, v.HoursADay()*float64(known)/float64(days)), days
+}
+
 // MeanObjects is how many different objects an active hour touches.
 func (v *Volume) MeanObjects() float64 {
 	return (float64(v.Objects)/volumeUnit + 2) / (float64(v.Hours)/Unit + 1)

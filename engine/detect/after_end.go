@@ -4,12 +4,11 @@ import (
 	"fmt"
 
 	"github.com/tokenwatch/tokenwatch"
-	"github.com/tokenwatch/tokenwatch/engine/feature"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 )
 
-// afterEnd notices a credential that is presented after its time: revoked, expired,
-// or followed by another one whose overlap is over.
+// afterEnd notices a credential that is presented after its time: revoked, expired or
+// switched off.
 //
 // Every second owner forgets a client that goes on trying, so that by itself it has
 // p = 1/50; from a network or with a program that it was never used from before it
@@ -29,25 +28,11 @@ func (afterEnd) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if s.Now.Events == 0 || s.token() == "" {
 		return out
 	}
-	since, _, ok := s.Life.Ended(s.token(), s.end())
+	since, ok := s.Life.Ended(s.token(), s.end())
 	if !ok {
 		return out
 	}
-	var evidence []tokenwatch.EventRef
-	p := stranger
-	for _, v := range s.strange(feature.Network, feature.AgentFamily) {
-		if v.First.Millis > since+endGrace {
-			evidence = append(evidence, v.First)
-		}
-	}
-	if len(evidence) == 0 {
-		p = forgotten
-		for _, slot := range s.Now.Slots {
-			if slot.Sample.Millis > since+endGrace {
-				evidence = append(evidence, slot.Sample)
-			}
-		}
-	}
+	evidence, p := s.overdue(since)
 	if len(evidence) == 0 {
 		return out
 	}

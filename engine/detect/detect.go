@@ -65,6 +65,8 @@ const (
 	groupAmount = "amount" // events, bytes, objects
 	groupFaults = "faults" // how it was answered
 	groupWhen   = "when"   // hours and minutes
+	// groupVisitors is what credentials come from an address.
+	groupVisitors = "visitors"
 )
 
 // token is the token that a subject is about, "" if it is about something else.
@@ -103,6 +105,35 @@ func (s *Subject) strange(axes ...feature.Axis) []window.Value {
 		}
 	}
 	return out
+}
+
+// unpopular tells whether any of the values of an axis is not usual for the peers.
+func (s *Subject) unpopular(a feature.Axis, values []window.Value) bool {
+	for _, v := range values {
+		if !s.Usual.Popular(a, v.Hash) {
+			return true
+		}
+	}
+	return false
+}
+
+// granted tells whether a scope that was granted of late is used for the first time.
+func (s *Subject) granted() bool {
+	for _, v := range s.Now.Axes[feature.Area] {
+		if s.Life.Granted(v.Hash, s.token(), s.end()) && !s.Usual.Knows(feature.Area, v.Hash) {
+			return true
+		}
+	}
+	return false
+}
+
+// settling halves what new things mean in an entity's first day, which goes on showing
+// what it is.
+func (s *Subject) settling(surprise tokenwatch.Bans) tokenwatch.Bans {
+	if s.Now.Hour-s.Usual.Usual.First < 24 {
+		return surprise / 2
+	}
+	return surprise
 }
 
 // samples returns events of the slots in which most was done, earliest first: of

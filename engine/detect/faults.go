@@ -15,7 +15,8 @@ import (
 // is the entity's own past share shrunk to its peers'; the number is negative
 // binomial with a small shape, since refusals come in runs (atLeast). The day so
 // far is tested like the hour, so that patience does not help. Failures of the
-// service itself say little about who asks: they count for two bans at most.
+// service itself say little about who asks: they count for two bans at most, and so does
+// that a credential whose time is over is not taken.
 type faults struct{}
 
 func newFaults(vec.Hash) Detector { return faults{} }
@@ -49,6 +50,10 @@ func (faults) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 			surprise = min(surprise, serviceLimit)
 		case feature.Refused:
 			surprise = min(surprise, inputLimit)
+		case feature.Unknown:
+			if s.over() {
+				surprise = min(surprise, serviceLimit) // what else should it be answered
+			}
 		}
 		surprise = min(surprise, newsLimit)
 		if !s.Usual.Comparable() {

@@ -45,6 +45,8 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 		at, hours := v.Slot(slot.Slot)
 		at = max(at, byHand)
 		if b := bans(at); b > signal.Surprise {
+			// Whoever runs a job once more does more of it as well.
+			signal.Group = groupAmount
 			signal.Axis, signal.Surprise, signal.Observed = "minutes", b, 1000
 			signal.Expected = vec.Milli(float64(at * hours))
 			signal.Evidence = []tokenwatch.EventRef{slot.Sample}
