@@ -47,26 +47,32 @@ func (b *Builder) Append(r *Row) {
 		panic("tokenwatch: unsealed row")
 	}
 	for left := r.set; left != 0; left &= left - 1 {
-		c := Col(bits.TrailingZeros64(left))
+		c := bits.TrailingZeros64(left)
 		col := &b.cols[c]
-		kind := c.Kind()
+		kind := kinds[c]
 		if col.n < b.rows {
 			col.fill(kind, b.rows)
 		}
 		switch kind {
-		case KindTime, KindInt:
-			col.v.Ints = append(room(col.v.Ints, 1, b.before), r.num[c])
 		case KindText:
-			code := r.codes[c]
-			if code == 0 {
-				code = col.code(r, c)
-				r.codes[c] = code
+			t := &r.texts[c]
+			if t.code == 0 {
+				t.code = col.code(t)
 			}
-			col.v.Codes = append(room(col.v.Codes, 1, b.before), code)
+			if len(col.v.Codes) == cap(col.v.Codes) {
+				col.v.Codes = room(col.v.Codes, 1, b.before)
+			}
+			col.v.Codes = append(col.v.Codes, t.code)
+		case KindTime, KindInt:
+			if len(col.v.Ints) == cap(col.v.Ints) {
+				col.v.Ints = room(col.v.Ints, 1, b.before)
+			}
+			col.v.Ints = append(col.v.Ints, r.num[c])
 		case KindString:
-			col.v.Text.Bytes = room(col.v.Text.Bytes, len(r.text[c]), col.text)
+			t := r.texts[c].b
+			col.v.Text.Bytes = room(col.v.Text.Bytes, len(t), col.text)
 			col.v.Text.Offsets = room(col.v.Text.Offsets, 1, b.before+1)
-			col.v.Text.Append(r.text[c])
+			col.v.Text.Append(t)
 		case KindAddr:
 			a := r.addr.As16()
 			col.v.Addrs = append(room(col.v.Addrs, 16, 16*b.before), a[:]...)
@@ -80,14 +86,14 @@ func (b *Builder) Append(r *Row) {
 	b.rows++
 }
 
-// code returns the code of the row's text, and keeps what the row notes of it.
-func (col *columnBuilder) code(r *Row, c Col) uint32 {
-	if w := r.words[c]; w != nil {
-		return w.codeOf(&col.dict, &col.v.Dict, w.text)
+// code returns the code of a row's text, and keeps what the row notes of it.
+func (col *columnBuilder) code(t *rowText) uint32 {
+	if t.word != nil {
+		return t.word.codeOf(&col.dict, &col.v.Dict)
 	}
-	code := col.dict.code(&col.v.Dict, r.text[c])
-	if n := r.notes[c]; n != 0 {
-		col.dict.note(code, n)
+	code := col.dict.code(&col.v.Dict, t.b)
+	if t.note != 0 {
+		col.dict.note(code, t.note)
 	}
 	return code
 }
@@ -95,15 +101,16 @@ func (col *columnBuilder) code(r *Row, c Col) uint32 {
 // Know looks up what the batch to come knows of the text in column c of a row:
 // what was noted of it, 0 if nothing. The row remembers where it is.
 func (b *Builder) Know(r *Row, c Col) Note {
-	if w := r.words[c]; w != nil {
-		return w.Note
+	t := &r.texts[c]
+	if t.word != nil {
+		return t.word.Note
 	}
 	col := &b.cols[c]
-	_, code := col.dict.find(&col.v.Dict, r.text[c])
+	_, code := col.dict.find(&col.v.Dict, t.b)
 	if int(code) >= len(col.dict.notes) {
 		return 0
 	}
-	r.codes[c] = code
+	t.code = code
 	return col.dict.notes[code]
 }
 

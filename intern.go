@@ -176,10 +176,10 @@ func (w *Word) Text() []byte { return w.text }
 // String returns the text.
 func (w *Word) String() string { return unsafe.String(unsafe.SliceData(w.text), len(w.text)) }
 
-// codeOf is d.code of a text that is w.
-func (w *Word) codeOf(d *interner, values *Strings, b []byte) uint32 {
+// codeOf is d.code of the text.
+func (w *Word) codeOf(d *interner, values *Strings) uint32 {
 	if w.dict != d || w.turn != d.turn {
-		w.code, w.dict, w.turn = d.code(values, b), d, d.turn
+		w.code, w.dict, w.turn = d.code(values, w.text), d, d.turn
 	}
 	return w.code
 }

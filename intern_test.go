@@ -25,7 +25,7 @@ func TestInterner(t *testing.T) {
 				if words[text] == nil {
 					words[text] = NewWord(text)
 				}
-				got = words[text].codeOf(&d, &values, words[text].Text())
+				got = words[text].codeOf(&d, &values)
 			} else {
 				got = d.code(&values, []byte(text))
 			}

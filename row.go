@@ -9,10 +9,7 @@ import (
 // next record by Reset.
 type Row struct {
 	set   uint64 // bit c: column c has a value
-	text  [NumColumns][]byte
-	words [NumColumns]*Word  // what text is known to be, nil where it is not
-	codes [NumColumns]uint32 // of text in the dictionary of the batch to come, 0 where it is not known
-	notes [NumColumns]Note   // for that dictionary
+	texts [NumColumns]rowText
 	num   [NumColumns]int64
 	addr  netip.Addr
 	arena []byte
@@ -28,6 +25,14 @@ type Row struct {
 	Facts []RowFact
 }
 
+// rowText is the value of a text column.
+type rowText struct {
+	b    []byte
+	word *Word  // what b is known to be, nil where it is not
+	code uint32 // in the dictionary of the batch to come, 0 where it is not known
+	note Note   // for that dictionary
+}
+
 // Attr is a field of a record that no column takes.
 type Attr struct {
 	Key, Value []byte
@@ -38,6 +43,9 @@ type Attr struct {
 
 // SetKey replaces the key.
 func (a *Attr) SetKey(key []byte) { a.Key, a.code, a.note = key, 0, 0 }
+
+// KeyCode is Row.Code for the key: as far as KnowKey found it, or the batch took it.
+func (a *Attr) KeyCode() uint32 { return a.code }
 
 // NoteKey is Row.Note for the key.
 func (a *Attr) NoteKey(n Note) { a.note = n }
@@ -91,32 +99,35 @@ func (r *Row) SetText(c Col, b []byte) {
 		r.Clear(c)
 		return
 	}
-	r.text[c], r.words[c], r.codes[c], r.notes[c] = b, nil, 0, 0
+	t := &r.texts[c]
+	t.b, t.word, t.code, t.note = b, nil, 0, 0
 	r.set |= 1 << c
 }
 
 // SetWord is SetText for a text that comes again and again; it must not be empty.
 func (r *Row) SetWord(c Col, w *Word) {
-	r.text[c], r.words[c], r.codes[c], r.notes[c] = w.text, w, 0, 0
+	t := &r.texts[c]
+	t.b, t.word, t.code, t.note = w.text, w, 0, 0
 	r.set |= 1 << c
 }
 
 // SetCode is SetText for a text that the batch to come has already; see Code.
 func (r *Row) SetCode(c Col, code uint32) {
-	r.text[c], r.words[c], r.codes[c], r.notes[c] = nil, nil, code, 0
+	t := &r.texts[c]
+	t.b, t.word, t.code, t.note = nil, nil, code, 0
 	r.set |= 1 << c
 }
 
 // Code returns the code of a column's text in the batch that it was last appended
 // to; it holds until that batch is taken.
-func (r *Row) Code(c Col) uint32 { return r.codes[c] }
+func (r *Row) Code(c Col) uint32 { return r.texts[c].code }
 
 // Word returns the Word that SetWord gave column c, nil if its text came otherwise.
-func (r *Row) Word(c Col) *Word { return r.words[c] }
+func (r *Row) Word(c Col) *Word { return r.texts[c].word }
 
 // Note says what sealing found out about the text of column c, for rows of the
 // same batch with the same text.
-func (r *Row) Note(c Col, n Note) { r.notes[c] = n }
+func (r *Row) Note(c Col, n Note) { r.texts[c].note = n }
 
 // SetString is SetText for a constant.
 func (r *Row) SetString(c Col, s string) { r.SetText(c, r.Keep(s)) }
@@ -126,7 +137,7 @@ func (r *Row) Text(c Col) []byte {
 	if !r.Has(c) {
 		return nil
 	}
-	return r.text[c]
+	return r.texts[c].b
 }
 
 // SetInt gives an integer or time column its value.

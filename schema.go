@@ -145,7 +145,15 @@ func ColumnByName(name string) (Col, bool) {
 func (c Col) String() string { return Schema[c].Name }
 
 // Kind returns how the column's values are held.
-func (c Col) Kind() Kind { return Schema[c].Kind }
+func (c Col) Kind() Kind { return kinds[c] }
+
+// kinds are the kinds of Schema, close together: rows are filled and read by them.
+var kinds = func() (t [NumColumns]Kind) {
+	for c := range t {
+		t[c] = Schema[c].Kind
+	}
+	return t
+}()
 
 // arrowTypes gives each Kind its Arrow type.
 var arrowTypes = [...]arrow.DataType{

@@ -1,5 +1,7 @@
 package frame
 
+import "bytes"
+
 // Some services hand out their records in pages: objects that hold little but an
 // array of them. Such an array is opened as "Records" is. What makes an object a
 // page is that nothing stands before the array but what pages say of
@@ -28,6 +30,9 @@ var pageNotes = map[string]bool{
 func (v *values) page() bool {
 	for {
 		w := v.unread()
+		if len(v.first) > 0 && bytes.HasPrefix(w, v.first) {
+			return false
+		}
 		n, known := pageEnd(w[:min(len(w), pageWindow)])
 		if n > 0 {
 			v.outer = scanner{}
@@ -37,10 +42,34 @@ func (v *values) page() bool {
 			v.in = records
 			return true
 		}
+		if known {
+			v.first = append(v.first[:0], beginning(w)...)
+		}
 		if known || len(w) >= pageWindow || v.fill() != nil {
 			return false
 		}
 	}
+}
+
+// maxBeginning is how much of an object is remembered as the beginning of no page.
+const maxBeginning = 64
+
+// beginning returns an object up to the end of the name of its first member, if
+// that alone tells that it is no page: nil otherwise.
+func beginning(w []byte) []byte {
+	i := Space(w, 1)
+	if i == len(w) || w[i] != '"' {
+		return nil
+	}
+	end, verbatim := StringEnd(w, i+1)
+	if end < 0 || end > maxBeginning || !verbatim {
+		return nil
+	}
+	name := w[i+1 : end-1]
+	if _, array := pageArrays[string(name)]; array || pageNotes[string(name)] {
+		return nil
+	}
+	return w[:end]
 }
 
 // pageEnd returns the place behind the bracket that opens the records of a page,

@@ -12,6 +12,7 @@ type values struct {
 	in    wrapper // what has been opened
 	scan  scanner // of the value being cut; of the wrapper while in == records
 	outer scanner // of the object around "Records"
+	first []byte  // how an object began that therefore is no page
 }
 
 // wrapper is where the next record stands.
@@ -26,7 +27,7 @@ const (
 
 // Reset begins another stream.
 func (v *values) Reset(r io.Reader) {
-	*v = values{buffer: buffer{r: r, data: v.data}, limit: v.limit}
+	*v = values{buffer: buffer{r: r, data: v.data}, limit: v.limit, first: v.first}
 }
 
 // Next returns the next record.

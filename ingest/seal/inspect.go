@@ -5,6 +5,10 @@ package seal
 func (s *Sealer) search(i int) (clean bool) {
 	f := &s.fields[i]
 	whole := f.named != nil && f.named.admits(f.text, false)
+	if !whole && !s.plain && isLowUUID(f.text) {
+		f.has = 0
+		return true
+	}
 	remember := !s.plain && s.clean.remembers(f)
 	var hash uint64
 	if remember {

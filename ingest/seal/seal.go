@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"math/bits"
 	"slices"
 
@@ -19,6 +20,7 @@ type Sealer struct {
 	token, text, reject mac
 
 	ids     idCache
+	values  []latest // by place of the attr's key in the batch
 	clean   cleanCache
 	fields  []field
 	spans   []span
@@ -100,6 +102,10 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 				note(row, f.col, f.has)
 			case f.key:
 				row.Attrs[f.attr].NoteKey(f.note | tokenwatch.Note(f.has) | isNoted)
+			case f.named == nil && len(f.text) <= maxLatest:
+				if l := s.latest(&row.Attrs[f.attr]); l != nil {
+					l.batch, l.text, l.has = s.epoch, append(l.text[:0], f.text...), f.has
+				}
 			}
 		}
 		odd |= f.has & hasOdd
@@ -274,8 +280,11 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 			key.known, key.has = true, survey(n)
 		}
 		key.note = n &^ isNoted
-		s.fields = append(s.fields, key,
-			field{text: a.Value, attr: int32(i), looks: n&namesID == 0, repeats: true, named: noted(n)})
+		value := field{text: a.Value, attr: int32(i), looks: n&namesID == 0, repeats: true, named: noted(n)}
+		if l := s.latest(a); l != nil && l.batch == s.epoch && bytes.Equal(l.text, a.Value) {
+			value.known, value.has = true, l.has
+		}
+		s.fields = append(s.fields, key, value)
 	}
 	for i := range row.Facts {
 		row.Facts[i].Texts(func(text *[]byte, free bool) {
@@ -284,6 +293,32 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 			}
 		})
 	}
+}
+
+// latest is the value that an attr had when it was last looked at, if it was
+// clean: many attrs nearly always say the same.
+type latest struct {
+	batch uint64 // in which the attr's key has this place
+	text  []byte
+	has   survey
+}
+
+// Bounds of what is kept of such values, which is 64 KiB.
+const (
+	latestKeys = 1 << 10
+	maxLatest  = 64
+)
+
+// latest returns the place of an attr's value, nil if it has none.
+func (s *Sealer) latest(a *tokenwatch.Attr) *latest {
+	code := a.KeyCode()
+	if code == 0 || code >= latestKeys || s.plain {
+		return nil
+	}
+	if int(code) >= len(s.values) {
+		s.values = append(s.values, make([]latest, int(code)+1-len(s.values))...)
+	}
+	return &s.values[code]
 }
 
 // collectShort lists the columns that collect has left out.

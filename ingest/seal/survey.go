@@ -1,6 +1,9 @@
 package seal
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // A survey is what one pass over a text finds out: whether it must be looked at
 // closely, and how. Nearly all texts need not.
@@ -179,18 +182,47 @@ func isPlain(t []byte) bool {
 	return true
 }
 
+// lowHex tells whether eight bytes are hex digits, not in upper case, and marks
+// those from 0 to 9 among them.
+func lowHex(x uint64) (hex bool, digits uint64) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	// The high bit of a byte below 0x80 plus 0x80-n is set from n on.
+	digits = (x + ones*(0x80-'0')) &^ (x + ones*(0x80-':')) & highs
+	letters := (x + ones*(0x80-'a')) &^ (x + ones*(0x80-'g')) & highs
+	return (digits|letters)&^x == highs, digits
+}
+
+// isLowUUID tells whether a text is a UUID in lower case: most are, and a survey
+// finds nothing in one.
+func isLowUUID(t []byte) bool {
+	if len(t) != 36 || t[8] != '-' || t[13] != '-' || t[18] != '-' || t[23] != '-' {
+		return false
+	}
+	a, _ := lowHex(binary.LittleEndian.Uint64(t))
+	b, _ := lowHex(uint64(binary.LittleEndian.Uint32(t[9:])) | uint64(binary.LittleEndian.Uint32(t[14:]))<<32)
+	c, _ := lowHex(uint64(binary.LittleEndian.Uint32(t[19:])) | uint64(binary.LittleEndian.Uint32(t[32:]))<<32)
+	d, _ := lowHex(binary.LittleEndian.Uint64(t[24:]))
+	return a && b && c && d
+}
+
 // hexID surveys a text that is an id in hex; it returns 0 for others.
 func hexID(t []byte) (has survey) {
 	n := len(t)
 	if n < 2*minShared || n >= 2*minRun || (kinds[t[0]]&kinds[t[n/2]]&kinds[t[n-1]])&isLowHex == 0 {
 		return 0
 	}
-	all, seen := isLowHex, uint8(0)
-	for _, c := range t {
-		all &= kinds[c]
-		seen |= classes[c]
+	digits := uint64(0)
+	for at := 0; ; at += 8 {
+		at = min(at, n-8) // the last bytes together with some that were looked at
+		hex, d := lowHex(binary.LittleEndian.Uint64(t[at:]))
+		if digits |= d; !hex {
+			return 0
+		}
+		if at == n-8 {
+			break
+		}
 	}
-	if all == 0 || seen&isDigit == 0 {
+	if digits == 0 {
 		return 0
 	}
 	has = isHexID | hasRun | hasBase64 | hasCoded
