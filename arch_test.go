@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"engine/inventory":          {"."},
 	"engine/policy":             {"."},
 	"engine/sigma":              {"."},
+	"engine/sources":            {},
 	"engine/enginetest":         {".", "storage"},
 	"engine":                    {".", "storage", "engine/*"},
 	"engine/expr":               {".", "engine/vec"},

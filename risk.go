@@ -122,7 +122,7 @@ func (r *Risk) posture(t *TokenRecord, now time.Time) {
 	if t.State == TokenDormant {
 		r.add(RiskPosture, "dormant", t.LastUsed.Add(DormantAfter), 0.15, "It is not used.", "Revoke it.")
 	}
-	if idle := unused(t); idle > 0 && t.Events > 0 {
+	if idle := unused(t); idle > 0 && t.Events > 0 && t.Covered(time.Time{}) {
 		r.add(RiskPosture, "unused_scopes", made, 0.15*float64(idle)/float64(len(t.Scopes)),
 			fmt.Sprintf("Of its %d scopes it never used %d.", len(t.Scopes), idle), "Take away the scopes that it does not use.")
 	}

@@ -62,9 +62,13 @@ const (
 	NumEntityKinds
 )
 
-var entityKindNames = [NumEntityKinds]string{"token", "actor", "address"}
+// EntitySource is a source of logs. It has findings, but no windows nor a baseline
+// among those of the kinds before NumEntityKinds.
+const EntitySource EntityKind = NumEntityKinds + 1
 
-// String returns "token", "actor" or "address".
+var entityKindNames = [...]string{EntityToken: "token", EntityActor: "actor", EntityAddress: "address", EntitySource: "source"}
+
+// String returns "token", "actor", "address" or "source".
 func (k EntityKind) String() string { return entityKindNames[k] }
 
 // MarshalText encodes the kind by name.
@@ -73,7 +77,7 @@ func (k EntityKind) MarshalText() ([]byte, error) { return []byte(k.String()), n
 // UnmarshalText decodes a kind by name; an unknown name is an error.
 func (k *EntityKind) UnmarshalText(b []byte) error {
 	for i, n := range entityKindNames {
-		if n == string(b) {
+		if n != "" && n == string(b) {
 			*k = EntityKind(i)
 			return nil
 		}

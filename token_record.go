@@ -13,7 +13,7 @@ const (
 	TokenDisabled TokenState = "disabled" // switched off for now
 	TokenExpired  TokenState = "expired"  // past its end, or rotated out
 	TokenRevoked  TokenState = "revoked"  // ended before its time
-	TokenDormant  TokenState = "dormant"  // not used for thirty days
+	TokenDormant  TokenState = "dormant"  // not used for thirty days, which its sources would have shown
 	TokenZombie   TokenState = "zombie"   // used after its end
 )
 
@@ -92,6 +92,20 @@ type Coverage struct {
 	First  time.Time `json:"first"`
 	Last   time.Time `json:"last"`
 	Events int64     `json:"events"`
+	Holes  []Window  `json:"holes,omitempty"` // since First, when the source was silent or could not be read
+}
+
+// Covered tells whether no source that has shown use of the token had a hole after
+// a time: only then can it be said that it was not used since.
+func (t *TokenRecord) Covered(after time.Time) bool {
+	for i := range t.Coverage {
+		for _, w := range t.Coverage[i].Holes {
+			if w.End.After(after) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // TokenStep is one step of a token's life, with the record that tells of it.

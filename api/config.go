@@ -34,6 +34,7 @@ type Config struct {
 	Names      v1.Names
 	Holds      func(tenant, text string) bool
 	Tokens     storage.Tokens   // nil: there is no inventory
+	Sources    storage.Sources  // nil: nothing is known of any
 	Segments   storage.Segments // for timelines; nil: they have no events
 	// Post knows what others are told of findings; nil: nobody is told.
 	Post v1.Post

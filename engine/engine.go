@@ -295,6 +295,7 @@ func (e *Engine) apply() error {
 	for i := range e.group {
 		entry, r := &e.group[i], e.features[i]
 		r.Read(entry.Batch, entry.Offset, e.core.hash)
+		e.tenant(entry.Tenant).health.observe(*entry, r)
 		byTenant[entry.Tenant] = append(byTenant[entry.Tenant], r)
 		e.rows += entry.Batch.Rows()
 	}
@@ -422,7 +423,7 @@ func (e *Engine) concluded() bool {
 				return true
 			}
 		}
-		if len(t.guard.out) > 0 || len(t.watch.out) > 0 {
+		if len(t.guard.out) > 0 || len(t.watch.out) > 0 || len(t.health.out) > 0 {
 			return true
 		}
 	}
@@ -435,7 +436,7 @@ func (e *Engine) hush() {
 		for _, s := range t.shards {
 			s.out, s.told = s.out[:0], s.told[:0]
 		}
-		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
+		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
 	}
 }
 

@@ -36,6 +36,7 @@ const (
 	recPolicies = 'p' // → body of the last control record of policies
 	recSnapshot = 's' // → offset
 	recWatch    = 'y' // tenant → watchRecord
+	recHealth   = 'h' // tenant → healthRecord
 )
 
 // tenantRecord is what is stored of a tenant as a whole.
@@ -106,8 +107,8 @@ func (e *Engine) commit(ctx context.Context) error {
 			step.Records = s.tellings(step.Records)
 			s.out = s.out[:0]
 		}
-		step.Findings = append(append(step.Findings, t.guard.out...), t.watch.out...)
-		t.guard.out, t.watch.out = t.guard.out[:0], t.watch.out[:0]
+		step.Findings = append(append(append(step.Findings, t.guard.out...), t.watch.out...), t.health.out...)
+		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
 	}
 	if e.rows >= e.cfg.SnapshotRows {
 		step.Records = append(step.Records, e.snapshot()...)
@@ -188,6 +189,7 @@ func (t *tenant) records(out *[]storage.Record) {
 	}
 	t.guard.records(out)
 	t.watch.records(out)
+	t.health.records(out)
 	var lifes []storage.Record
 	for l := range t.lives.changed {
 		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
@@ -309,6 +311,8 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		return nil
 	case recWatch:
 		return t.watch.load(r)
+	case recHealth:
+		return t.health.load(r)
 	case recGuard:
 		return t.guard.load(rest, r)
 	case recBaseline, recIncident, recWindow:

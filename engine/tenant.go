@@ -24,6 +24,7 @@ type tenant struct {
 	lives     lives
 	overflows map[int32]*overflow // what there was no room for, by hour
 	guard     *guard
+	health    *health
 	watch     *watch
 	dirty     bool // watermark, settled or epoch differ from the snapshot's
 }
@@ -33,7 +34,8 @@ func newTenant(c *core, name string) *tenant {
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
 		lives: newLives(), overflows: map[int32]*overflow{},
 	}
-	t.guard, t.watch = newGuard(t), newWatch(t)
+	t.guard, t.watch, t.health = newGuard(t), newWatch(t), newHealth(t)
+	t.guard.inv.Holes = t.health.holesOf
 	for i := range c.shards {
 		t.shards = append(t.shards, newShard(t, i, c.shards))
 	}
@@ -61,7 +63,16 @@ func (t *tenant) take(group []*feature.Rows) error {
 	if err := t.gather(); err != nil {
 		return err
 	}
-	return t.settleBefore(t.watermark.Value())
+	return t.pass()
+}
+
+// pass follows the time: it settles what is over, and looks at who is silent.
+func (t *tenant) pass() error {
+	if err := t.settleBefore(t.watermark.Value()); err != nil {
+		return err
+	}
+	t.health.look()
+	return nil
 }
 
 // tick lets time pass.
@@ -70,7 +81,7 @@ func (t *tenant) tick(at time.Time) error {
 		return nil
 	}
 	t.dirty = true
-	return t.settleBefore(t.watermark.Value())
+	return t.pass()
 }
 
 // settleBefore settles every window that ends at or before the watermark, hour
@@ -101,6 +112,7 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		return nil
 	}
 	t.settled = end
+	t.health.settle(end)
 	if err := t.guard.settle(end); err != nil {
 		return err
 	}

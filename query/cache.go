@@ -19,6 +19,7 @@ type columnCache struct {
 	known  map[columnKey]*list.Element
 	used   list.List // of *cachedColumn, the one used last in front
 	dicts  map[string]*sharedDict
+	addrs  map[string]*sharedAddrs
 }
 
 type columnKey struct {
@@ -33,11 +34,13 @@ type cachedColumn struct {
 	key    columnKey
 	vector tokenwatch.Vector
 	attrs  tokenwatch.Attributes
+	narrow *narrow     // the numbers, if they fit; the vector then has none
+	space  *expr.Space // of the codes, if they are those of all segments
 	size   int64
 }
 
 func newColumnCache(budget int64) *columnCache {
-	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element), dicts: make(map[string]*sharedDict)}
+	return &columnCache{budget: budget, known: make(map[columnKey]*list.Element), dicts: make(map[string]*sharedDict), addrs: make(map[string]*sharedAddrs)}
 }
 
 func keyOf(s storage.Segment, c tokenwatch.Col) columnKey {
@@ -104,11 +107,36 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 	if err := x.alive(); err != nil {
 		return err
 	}
-	var b *tokenwatch.Batch
-	var err error
 	key := whole
 	if parts {
 		key = part
+	}
+	keep := func(one *cachedColumn) {
+		one.size = sizeOf(one)
+		x.decoded.Add(one.size)
+		out[one.key.col] = one.rows(lo, hi).shown(c, x.tenant)
+		c.put(one)
+	}
+	for col := range missing.All() {
+		if col.Kind() != tokenwatch.KindAddr || c.budget == 0 {
+			continue
+		}
+		key.col = col
+		one, err := c.addresses(x, s, key)
+		if err != nil {
+			return err
+		}
+		if one != nil {
+			missing &^= tokenwatch.Cols(col)
+			keep(one)
+		}
+	}
+	if missing == 0 {
+		return nil
+	}
+	var b *tokenwatch.Batch
+	var err error
+	if parts {
 		b, err = s.SelectRows(x.ctx, missing, part.lo, part.hi)
 	} else {
 		b, err = s.Select(x.ctx, missing)
@@ -119,18 +147,48 @@ func (c *columnCache) load(x *execution, s storage.Segment, cols tokenwatch.ColS
 	for col := range missing.All() {
 		key.col = col
 		one := &cachedColumn{key: key, vector: *b.Column(col)}
-		if col.Kind() == tokenwatch.KindMap {
+		switch {
+		case col.Kind() == tokenwatch.KindMap:
 			one.attrs = *b.Attrs()
-		}
-		if col == tokenwatch.ColToken && one.vector.Codes != nil && c.budget > 0 {
+		case c.budget == 0:
+		case col == tokenwatch.ColToken && one.vector.Codes != nil:
 			c.shared(x.tenant).recode(&one.vector)
+		case one.vector.Addrs != nil:
+			if shared := c.sharedAddrs(x.tenant); shared.recode(&one.vector) {
+				one.space = &shared.space
+			}
+		case len(one.vector.Ints) > 0:
+			if one.narrow = narrowed(one.vector.Ints); one.narrow != nil {
+				one.vector.Ints = nil
+			}
 		}
-		one.size = sizeOf(&one.vector, &one.attrs)
-		x.decoded.Add(one.size)
-		out[col] = one.rows(lo, hi).shown(c, x.tenant)
-		c.put(one)
+		keep(one)
 	}
 	return nil
+}
+
+// addresses is a column of addresses in the codes of all segments, nil if the
+// segment or the dictionary does not have them so.
+func (c *columnCache) addresses(x *execution, s storage.Segment, key columnKey) (*cachedColumn, error) {
+	lo, hi := key.lo, key.hi
+	if lo == 0 && hi == 0 {
+		hi = s.Rows()
+	}
+	codes, distinct, ok, err := s.Addresses(x.ctx, key.col, lo, hi)
+	if err != nil || !ok {
+		return nil, err
+	}
+	shared := c.sharedAddrs(x.tenant)
+	to, ok := shared.codes(distinct)
+	if !ok {
+		return nil, nil
+	}
+	one := &cachedColumn{key: key, space: &shared.space}
+	one.vector.Codes = make([]uint32, len(codes))
+	for i, k := range codes {
+		one.vector.Codes[i] = to[k]
+	}
+	return one, nil
 }
 
 // shown gives a column in shared codes the dictionary as it is now.
@@ -139,7 +197,11 @@ func (d decoded) shown(c *columnCache, tenant string) decoded {
 		return d
 	}
 	v := *d.vector
-	v.Dict = c.shared(tenant).strings()
+	if d.space != nil {
+		v.Addrs = c.sharedAddrs(tenant).list()
+	} else {
+		v.Dict = c.shared(tenant).strings()
+	}
 	d.vector = &v
 	return d
 }
@@ -147,7 +209,7 @@ func (d decoded) shown(c *columnCache, tenant string) decoded {
 // rows is the column for the rows from lo up to hi, which it has.
 func (c *cachedColumn) rows(lo, hi int) decoded {
 	if lo%8 == 0 { // rows are shown from multiples of 8 after lo
-		return decoded{&c.vector, &c.attrs, c.key.lo}
+		return decoded{&c.vector, &c.attrs, c.key.lo, c.narrow, c.space}
 	}
 	d := c.from(lo-c.key.lo, hi-c.key.lo)
 	d.first = lo
@@ -157,8 +219,10 @@ func (c *cachedColumn) rows(lo, hi int) decoded {
 // from is the column from row lo on, which is no multiple of 8: only its bits
 // have to be moved.
 func (c *cachedColumn) from(lo, hi int) decoded {
-	v := c.vector
+	v, n := c.vector, c.narrow
 	switch {
+	case n != nil:
+		n = n.from(lo)
 	case v.Ints != nil:
 		v.Ints = v.Ints[lo:hi]
 	case v.Codes != nil:
@@ -183,11 +247,12 @@ func (c *cachedColumn) from(lo, hi int) decoded {
 	if attrs.Offsets != nil {
 		attrs.Offsets = attrs.Offsets[lo : hi+1]
 	}
-	return decoded{&v, &attrs, lo}
+	return decoded{&v, &attrs, lo, n, c.space}
 }
 
-func sizeOf(v *tokenwatch.Vector, a *tokenwatch.Attributes) int64 {
-	n := 8*len(v.Ints) + 4*len(v.Codes) + len(v.Addrs) + len(v.Bools) + len(v.Valid)
+func sizeOf(c *cachedColumn) int64 {
+	v, a := &c.vector, &c.attrs
+	n := c.narrow.bytes() + 8*len(v.Ints) + 4*len(v.Codes) + len(v.Addrs) + len(v.Bools) + len(v.Valid)
 	for _, s := range []*tokenwatch.Strings{&v.Dict, &v.Text, &a.Dict, &a.Values} {
 		n += len(s.Bytes) + 4*len(s.Offsets)
 	}
@@ -196,13 +261,17 @@ func sizeOf(v *tokenwatch.Vector, a *tokenwatch.Attributes) int64 {
 
 // counts returns the values of a column that a segment counts, null first, and how
 // many rows have each.
-func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Col) (expr.Vec, []int64) {
+// It is false if they cannot be read.
+func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Col) (expr.Vec, []int64, bool) {
 	key := keyOf(s, col)
 	key.lo = -1
 	if have := c.get(key); have != nil { // tokens
-		return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints
+		return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: have.vector.Codes, Text: c.shared(tenant).strings()}, have.vector.Ints, true
 	}
-	counts, _ := s.Counts(col)
+	counts, ok := s.Counts(col)
+	if !ok {
+		return expr.Vec{}, nil, false
+	}
 	weights := make([]int64, len(counts))
 	for i := range counts {
 		weights[i] = int64(counts[i].Rows)
@@ -210,7 +279,7 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 	if col == tokenwatch.ColToken && c.budget > 0 {
 		if codes, ok := c.shared(tenant).codes(len(counts), func(i int) string { return counts[i].Text }); ok {
 			c.put(&cachedColumn{key: key, vector: tokenwatch.Vector{Codes: codes, Ints: weights}, size: int64(12*len(codes) + 200)})
-			return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: codes, Text: c.shared(tenant).strings()}, weights
+			return expr.Vec{Type: expr.TypeText, Distinct: true, Codes: codes, Text: c.shared(tenant).strings()}, weights, true
 		}
 	}
 	values := expr.Vec{Type: expr.TypeOf(col.Kind())}
@@ -235,5 +304,5 @@ func (c *columnCache) counts(tenant string, s storage.Segment, col tokenwatch.Co
 			}
 		}
 	}
-	return values, weights
+	return values, weights, true
 }

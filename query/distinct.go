@@ -14,6 +14,10 @@ type distinctCount struct {
 	values ids    // of texts and IPv6 addresses
 	vals   *table // the same, by number − 1, for merging
 	buf    []uint32
+
+	space *expr.Space // of the codes below; nil: none yet
+	last  []uint32    // the group + 1 in which a code came last
+	words []uint64    // word of each code, 0: not made yet
 }
 
 // Words of addresses are apart from each other by these bits.
@@ -139,20 +143,51 @@ func (d *distinctCount) add(groups []uint32, v, _ *expr.Vec, _ []int64) {
 	}
 }
 
-func (d *distinctCount) addresses(groups []uint32, v *expr.Vec) {
-	lastGroup, last := ^uint32(0), uint64(0)
+// coded is addresses for codes that hold in other vectors, too. Rows of one group
+// follow each other as a rule: most of its codes have come before.
+func (d *distinctCount) coded(groups []uint32, v *expr.Vec) {
+	size := len(v.Addrs) / 16
+	if d.space != v.Space {
+		d.space, d.last, d.words = v.Space, nil, nil
+	}
+	if len(d.last) < size {
+		d.last = append(d.last, make([]uint32, size-len(d.last))...)
+		d.words = append(d.words, make([]uint64, size-len(d.words))...)
+	}
+	last := d.last
 	for i, g := range groups {
-		a := v.Addrs[16*i : 16*i+16]
-		if v.Valid != nil && !v.Valid.At(i) {
+		c := v.Codes[i]
+		if c == 0 || last[c] == g+1 {
 			continue
 		}
-		var x uint64
-		if [12]byte(a) == prefix4 {
-			x = word4 | uint64(binary.BigEndian.Uint32(a[12:]))
-		} else {
-			one := expr.Vec{Type: expr.TypeAddr, Addrs: a}
-			x = word6 | uint64(d.numbers(&one, 1)[0])
+		last[c] = g + 1
+		if d.words[c] == 0 {
+			d.words[c] = d.word(v.Addrs[16*c : 16*c+16])
 		}
+		d.size += d.sets[g].add(d.words[c])
+	}
+}
+
+// word is the word of an address.
+func (d *distinctCount) word(a []byte) uint64 {
+	if [12]byte(a) == prefix4 {
+		return word4 | uint64(binary.BigEndian.Uint32(a[12:]))
+	}
+	one := expr.Vec{Type: expr.TypeAddr, Addrs: a}
+	return word6 | uint64(d.numbers(&one, 1)[0])
+}
+
+func (d *distinctCount) addresses(groups []uint32, v *expr.Vec) {
+	if v.Codes != nil && v.Space != nil {
+		d.coded(groups, v)
+		return
+	}
+	lastGroup, last := ^uint32(0), uint64(0)
+	for i, g := range groups {
+		if v.IsNull(i) {
+			continue
+		}
+		x := d.word(v.Addr(i)[:])
 		if g != lastGroup || x != last {
 			d.size += d.sets[g].add(x)
 			lastGroup, last = g, x
@@ -212,7 +247,7 @@ func (d *distinctCount) result(n int) (expr.Vec, error) {
 }
 
 func (d *distinctCount) bytes() int64 {
-	n := d.values.bytes() + d.size + int64(40*len(d.sets)) + int64(4*cap(d.buf))
+	n := d.values.bytes() + d.size + int64(40*len(d.sets)) + int64(4*cap(d.buf)+4*len(d.last)+8*len(d.words))
 	if d.vals != nil {
 		n += d.vals.bytes()
 	}

@@ -40,7 +40,7 @@ func plural(n int) string {
 func (p *plan) explain(x *execution) *node {
 	a := ask{need: p.need, where: p.where}
 	if p.groups != nil {
-		a.weighted = weightable(p.groups.keys, p.groups.aggs)
+		a.weighted, a.uses = weightable(p.groups.keys, p.groups.aggs), usesOf(p.groups.keys, p.groups.aggs)
 	}
 	n := p.from.explain(x, a)
 	put := func(format string, args ...any) { n = &node{what: fmt.Sprintf(format, args...), below: []*node{n}} }
@@ -78,11 +78,15 @@ func (e *events) explain(x *execution, a ask) *node {
 		n.what = "read events"
 		return n
 	}
-	segments, rows, counted := len(x.segments), 0, 0
+	segments, rows, counted, summed := len(x.segments), 0, 0, 0
 	var cols tokenwatch.ColSet
 	for _, v := range visits {
 		if v.counted {
 			counted++
+			continue
+		}
+		if t, err := e.bySeries(x, &v, a); t != nil && err == nil { // scanning says what is wrong
+			summed++
 			continue
 		}
 		rows += v.hi - v.lo
@@ -102,8 +106,8 @@ func (e *events) explain(x *execution, a ask) *node {
 		names = append(names, c.String())
 	}
 	slices.Sort(names)
-	n.what = fmt.Sprintf("read events: %d of %d segments pruned, %d answered from counts, %d of %d rows, columns [%s]",
-		segments-len(visits), segments, counted, rows, x.total, strings.Join(names, " "))
+	n.what = fmt.Sprintf("read events: %d of %d segments pruned, %d answered from counts, %d from series, %d of %d rows, columns [%s]",
+		segments-len(visits), segments, counted, summed, rows, x.total, strings.Join(names, " "))
 	x.pruned.Store(0)
 	return n
 }
@@ -118,7 +122,7 @@ func (x *execution) explain(p *plan, analyze bool, out Output, rows *int64) erro
 			return err
 		}
 		lines = append(lines,
-			fmt.Sprintf("%d segments pruned, %d answered from counts", x.pruned.Load(), x.byCounts.Load()),
+			fmt.Sprintf("%d segments pruned, %d answered from counts, %d from series", x.pruned.Load(), x.byCounts.Load(), x.bySeries.Load()),
 			fmt.Sprintf("%d rows read, %d bytes of columns, %d of them decoded", x.read.Load(), x.bytesRead.Load(), x.decoded.Load()),
 			fmt.Sprintf("%d rows answered, %d bytes of state, %v on up to %d cores", answered, x.peak.Load(), time.Since(start).Round(time.Microsecond), x.workers))
 	}

@@ -89,8 +89,10 @@ type ids struct {
 
 	lastAddr [16]byte
 	lastID   uint32
-	memo     []memo // of words looked up before
-	read     bool   // give no new numbers: what is unknown is 0
+	space    *expr.Space // that bySpace is about
+	bySpace  []uint32    // number of each code + 1, 0: not looked up
+	memo     []memo      // of words looked up before
+	read     bool        // give no new numbers: what is unknown is 0
 }
 
 // memo remembers the number of one word: what comes again soon is found within
@@ -166,6 +168,22 @@ func (t *ids) of(v *expr.Vec, n int, out []uint32) {
 const maxSmall = 4096
 
 func (t *ids) ints(v *expr.Vec, n int, out []uint32) {
+	if v.Valid == nil && len(t.small) > 0 {
+		// As long as they are small and known.
+		small := t.small
+		known := 0
+		for known < n && uint64(v.Ints[known]) < uint64(len(small)) {
+			id := small[v.Ints[known]]
+			if id == 0 {
+				break
+			}
+			out[known] = id
+			known++
+		}
+		if known == n {
+			return
+		}
+	}
 	last, id := int64(0), uint32(0) // the value before; id 0: none
 	for i, x := range v.Ints[:n] {
 		if v.Valid != nil && !v.Valid.At(i) {
@@ -275,10 +293,14 @@ func (t *ids) coded(v *expr.Vec, n int, out []uint32) {
 }
 
 func (t *ids) addresses(v *expr.Vec, n int, out []uint32) {
+	if v.Codes != nil && v.Space != nil {
+		t.inSpace(v, n, out)
+		return
+	}
 	for i := range n {
-		a := [16]byte(v.Addrs[16*i:])
+		a := *v.Addr(i)
 		switch {
-		case v.Valid != nil && !v.Valid.At(i):
+		case v.IsNull(i):
 			out[i] = 0
 		case a == t.lastAddr && t.lastID != 0:
 			out[i] = t.lastID
@@ -286,6 +308,32 @@ func (t *ids) addresses(v *expr.Vec, n int, out []uint32) {
 			out[i] = t.addr(a)
 			t.lastAddr, t.lastID = a, out[i]
 		}
+	}
+}
+
+// inSpace numbers addresses in codes that hold in other vectors, too.
+func (t *ids) inSpace(v *expr.Vec, n int, out []uint32) {
+	if t.space != v.Space {
+		t.space, t.bySpace = v.Space, nil
+	}
+	for size := len(v.Addrs) / 16; len(t.bySpace) < size; {
+		t.bySpace = append(t.bySpace, make([]uint32, size-len(t.bySpace))...)
+	}
+	for i, c := range v.Codes[:n] {
+		if c == 0 {
+			out[i] = 0
+			continue
+		}
+		id := t.bySpace[c]
+		if id == 0 {
+			id = t.addr([16]byte(v.Addrs[16*c:])) + 1
+			if t.read && id == 1 {
+				out[i] = 0 // it may be known later
+				continue
+			}
+			t.bySpace[c] = id
+		}
+		out[i] = id - 1
 	}
 }
 
@@ -307,7 +355,7 @@ func (t *ids) addr(a [16]byte) uint32 {
 }
 
 func (t *ids) bytes() int64 {
-	return t.texts.bytes() + t.words.bytes() + int64(16*len(t.memo)) + int64(4*len(t.small)+4*len(t.codes)+40*len(t.addrs))
+	return t.texts.bytes() + t.words.bytes() + int64(16*len(t.memo)) + int64(4*len(t.bySpace)+4*len(t.small)+4*len(t.codes)+40*len(t.addrs))
 }
 
 // pairs numbers pairs of numbers from 1 on.

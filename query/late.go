@@ -134,7 +134,7 @@ func (p *plan) fetch(x *execution, segments, rows []int64, out sink) error {
 		if err := w.load(cols, lo, hi); err != nil {
 			return err
 		}
-		w.show(cols, lo, hi)
+		w.show(cols, lo, hi, nil)
 		sel := make([]int32, n)
 		for i, k := range places[:n] {
 			sel[i] = int32(rows[k] - int64(lo))

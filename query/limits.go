@@ -48,6 +48,7 @@ type Statistics struct {
 	Segments  int           `json:"segments"`           // there are, of the tenant
 	Pruned    int           `json:"segments_pruned"`    // not looked at
 	ByCounts  int           `json:"segments_by_counts"` // answered from the counts they carry
+	BySeries  int           `json:"segments_by_series"` // answered from the series they carry
 	RowsTotal int64         `json:"rows_total"`         // in those segments
 	RowsRead  int64         `json:"rows_read"`          // looked at
 	BytesRead int64         `json:"bytes_read"`         // of decoded columns looked at
@@ -67,7 +68,7 @@ type execution struct {
 	limits  Limits
 	workers int
 
-	memory, peak, read, bytesRead, decoded, pruned, byCounts atomic.Int64
+	memory, peak, read, bytesRead, decoded, pruned, byCounts, bySeries atomic.Int64
 
 	once     sync.Once
 	segments []storage.Segment

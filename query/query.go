@@ -91,7 +91,7 @@ func (e *Engine) Run(ctx context.Context, r Request, out Output) (Statistics, er
 	var rows int64
 	err := e.run(x, r.SQL, out, &rows)
 	s := Statistics{
-		Segments: len(x.segments), Pruned: int(x.pruned.Load()), ByCounts: int(x.byCounts.Load()), RowsTotal: x.total,
+		Segments: len(x.segments), Pruned: int(x.pruned.Load()), ByCounts: int(x.byCounts.Load()), BySeries: int(x.bySeries.Load()), RowsTotal: x.total,
 		RowsRead: x.read.Load(), BytesRead: x.bytesRead.Load(), Decoded: x.decoded.Load(), Rows: rows,
 		Memory: x.peak.Load(), Elapsed: time.Since(start),
 	}

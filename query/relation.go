@@ -38,6 +38,7 @@ type ask struct {
 	need     []bool         // by field
 	where    expr.Expr      // rows for which it is true; nil is all
 	weighted func(int) bool // chunks may have weights if they show only this field; nil: never
+	uses     *uses          // of events: chunks may have weights if they show as much; nil: never
 	order    *bound         // chunks beyond it need not come; may be nil
 }
 

@@ -16,7 +16,7 @@ func (p *plan) run(x *execution, out sink) error {
 	switch {
 	case p.groups != nil:
 		t, err := aggregated(x, p.groups.keys, p.groups.aggs, len(p.groups.keys) == 0, func(to sink, weighted func(int) bool) error {
-			return p.scan(x, ask{need: p.need, where: p.where, weighted: weighted}, to)
+			return p.scan(x, ask{need: p.need, where: p.where, weighted: weighted, uses: usesOf(p.groups.keys, p.groups.aggs)}, to)
 		})
 		if err != nil {
 			return err
@@ -193,12 +193,10 @@ func weightable(keys []expr.Expr, aggs []*aggregate) func(int) bool {
 		cols = expr.Columns(k, cols)
 	}
 	for _, a := range aggs {
-		switch {
-		case a.filter != nil || a.by != nil:
+		if !a.weighs() {
 			return nil
-		case a.name == "quantile" || a.name == "approx_quantile" || a.name == "stddev" || a.name == "variance":
-			return nil
-		case a.arg != nil:
+		}
+		if a.arg != nil {
 			cols = expr.Columns(a.arg, cols)
 		}
 	}

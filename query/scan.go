@@ -166,16 +166,14 @@ func (e *events) byCounts(v *visit, a ask) {
 	switch len(cols) {
 	case 0:
 		for _, c := range []tokenwatch.Col{tokenwatch.ColMethod, tokenwatch.ColStatus, tokenwatch.ColHost, tokenwatch.ColSource, tokenwatch.ColFormat, tokenwatch.ColToken} {
-			if _, ok := v.seg.Counts(c); ok {
+			if v.seg.Counted(c) {
 				v.counts, v.counted = c, true
 				return
 			}
 		}
 	case 1:
 		if c := tokenwatch.Col(cols[0]); a.weighted(cols[0]) {
-			if _, ok := v.seg.Counts(c); ok {
-				v.counts, v.counted = c, true
-			}
+			v.counts, v.counted = c, v.seg.Counted(c)
 		}
 	}
 }
@@ -195,16 +193,25 @@ func (e *events) scan(x *execution, a ask, to sink) error {
 			return x.alive()
 		}
 		if v.counted {
-			x.byCounts.Add(1)
-			return e.counted(x, v, worker, to)
+			if values, weights, ok := x.engine.cache.counts(x.tenant, v.seg, v.counts); ok {
+				x.byCounts.Add(1)
+				return e.counted(x, v, values, weights, worker, to)
+			}
+		}
+		t, err := e.bySeries(x, v, a)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			x.bySeries.Add(1)
+			return e.fromSeries(x, v, t, a.uses.durations, worker, to)
 		}
 		return e.read(x, v, a, worker, to)
 	})
 }
 
 // counted sends the values of one column, each with its number of rows.
-func (e *events) counted(x *execution, v *visit, worker int, to sink) error {
-	values, weights := x.engine.cache.counts(x.tenant, v.seg, v.counts)
+func (e *events) counted(x *execution, v *visit, values expr.Vec, weights []int64, worker int, to sink) error {
 	c := &chunk{Frame: &expr.Frame{N: len(weights), Cols: make([]expr.Vec, tokenwatch.NumColumns)}, weights: weights, segment: v.index}
 	c.Cols[v.counts] = values
 	if err := x.took(len(weights)); err != nil || len(weights) == 0 {
@@ -221,158 +228,6 @@ func (e *events) counted(x *execution, v *visit, worker int, to sink) error {
 		return nil
 	}
 	return to(worker, c)
-}
-
-// read decodes first what conditions need, and then, if rows are left, the rest.
-func (e *events) read(x *execution, v *visit, a ask, worker int, to sink) error {
-	var first tokenwatch.ColSet
-	for _, c := range v.where {
-		for _, col := range expr.Columns(c, nil) {
-			first = first.With(tokenwatch.Col(col))
-		}
-	}
-	if v.dups {
-		first = first.With(tokenwatch.ColDuplicate)
-	}
-	var second tokenwatch.ColSet
-	for i, need := range a.need {
-		if need && !first.Has(tokenwatch.Col(i)) {
-			second = second.With(tokenwatch.Col(i))
-		}
-	}
-	w := &window{x: x, seg: v.seg, frame: expr.Frame{Cols: make([]expr.Vec, tokenwatch.NumColumns), Rows: v.hi - v.lo}}
-	if first == 0 {
-		if err := w.load(second, v.lo, v.hi); err != nil {
-			return err
-		}
-		return e.each(x, v, w, nil, worker, to)
-	}
-	if err := w.load(first, v.lo, v.hi); err != nil {
-		return err
-	}
-	where := v.where
-	if v.dups {
-		not, err := expr.Not(expr.EventColumn(tokenwatch.ColDuplicate))
-		if err != nil {
-			return err
-		}
-		where = append(where[:len(where):len(where)], not)
-	}
-	cond, err := expr.And(where...)
-	if err != nil {
-		return err
-	}
-	if second == 0 {
-		return e.each(x, v, w, cond, worker, to)
-	}
-	// What is left of each chunk, before anything else is decoded.
-	var left [][]int32
-	lo, hi := v.hi, v.lo
-	for from := v.lo; from < v.hi; from += chunkRows {
-		end := min(from+chunkRows, v.hi)
-		w.show(first, from, end)
-		sel, err := w.frame.Filter(cond, nil, make([]int32, 0, end-from))
-		if err != nil {
-			return err
-		}
-		if len(sel) > 0 {
-			lo, hi = min(lo, from), end
-		}
-		left = append(left, sel)
-		if err := x.took(end - from); err != nil {
-			return err
-		}
-	}
-	if lo >= hi {
-		return nil
-	}
-	if err := w.load(second, lo, hi); err != nil {
-		return err
-	}
-	for from := lo; from < hi; from += chunkRows {
-		sel := left[(from-v.lo)/chunkRows]
-		if len(sel) == 0 {
-			continue
-		}
-		end := min(from+chunkRows, hi)
-		w.show(first|second, from, end)
-		if len(sel) == end-from {
-			sel = nil
-		}
-		if err := to(worker, &chunk{Frame: &w.frame, sel: sel, segment: v.index, first: from}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// each sends all rows of a visit for which cond is true.
-func (e *events) each(x *execution, v *visit, w *window, cond expr.Expr, worker int, to sink) error {
-	var sel []int32
-	for from := v.lo; from < v.hi; from += chunkRows {
-		end := min(from+chunkRows, v.hi)
-		w.show(w.loaded, from, end)
-		c := &chunk{Frame: &w.frame, segment: v.index, first: from}
-		if cond != nil {
-			var err error
-			if sel, err = w.frame.Filter(cond, nil, sel[:0]); err != nil {
-				return err
-			}
-			if c.sel = sel; c.sel == nil {
-				c.sel = []int32{}
-			}
-		}
-		if err := x.took(end - from); err != nil {
-			return err
-		}
-		if c.rows() == 0 {
-			continue
-		}
-		if err := to(worker, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// window shows parts of the decoded columns of a segment.
-type window struct {
-	x      *execution
-	seg    storage.Segment
-	frame  expr.Frame
-	loaded tokenwatch.ColSet
-	cols   [tokenwatch.NumColumns]decoded
-}
-
-// decoded is a column of a segment from row first on.
-type decoded struct {
-	vector *tokenwatch.Vector
-	attrs  *tokenwatch.Attributes
-	first  int
-}
-
-// load decodes columns for the rows from lo up to hi.
-func (w *window) load(cols tokenwatch.ColSet, lo, hi int) error {
-	w.loaded |= cols
-	if cols == 0 {
-		return nil
-	}
-	return w.x.engine.cache.load(w.x, w.seg, cols, lo, hi, &w.cols)
-}
-
-// show makes the frame show rows from from to to. The distance of from to where
-// a column was loaded from is a multiple of 8.
-func (w *window) show(cols tokenwatch.ColSet, from, to int) {
-	w.frame.Reset(to - from)
-	for c := range cols.All() {
-		d := &w.cols[c]
-		if c.Kind() == tokenwatch.KindMap {
-			w.frame.Cols[c] = expr.Vec{Type: expr.TypeMap, Attrs: d.attrs, First: from - d.first}
-			continue
-		}
-		w.frame.Cols[c] = expr.Show(d.vector, c.Kind(), from-d.first, to-d.first)
-		w.x.bytesRead.Add(int64(w.frame.Cols[c].Width()) * int64(to-from))
-	}
 }
 
 // bound is the place in an order by time that rows must be before to matter.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch/engine/expr"
+	"github.com/tokenwatch/tokenwatch/storage/series"
 )
 
 // sketchCount is approx_count_distinct: HyperLogLog with 2^12 registers a group,
@@ -48,7 +49,7 @@ func hashOf(v *expr.Vec, i int) uint64 {
 		}
 		return mix(0)
 	case expr.TypeAddr:
-		return mixBytes(v.Addrs[16*j : 16*j+16])
+		return mixBytes(v.Addr(i)[:])
 	default:
 		return mixString(v.Value(i).Text)
 	}
@@ -168,11 +169,13 @@ func (s *sketchCount) bytes() int64 {
 	return n
 }
 
-// sketchQuantile is approx_quantile: counts in bins whose width is 2 % of their
-// value, so that the answer is within 1 %.
+// sketchQuantile is approx_quantile: counts in bins whose width is at most 2 % of
+// their value, so that the answer is within 1 %. Whole numbers have the bins of
+// series, which answer the same.
 type sketchQuantile struct {
 	q      float64
 	typ    expr.Type
+	whole  bool // of whole numbers
 	groups []map[int32]int64
 	bins   int64
 }
@@ -207,18 +210,16 @@ func ofBin(b int32) float64 {
 
 func (s *sketchQuantile) grow(n int) { s.groups = room(s.groups, n) }
 
-func (s *sketchQuantile) add(groups []uint32, v, _ *expr.Vec, _ []int64) {
+func (s *sketchQuantile) add(groups []uint32, v, _ *expr.Vec, weights []int64) {
 	for i, g := range groups {
 		if v.IsNull(i) {
 			continue
 		}
-		var f float64
 		if v.Type == expr.TypeFloat {
-			f = v.Floats[place(v, i)]
+			s.put(g, binOf(v.Floats[place(v, i)]), weight(weights, i))
 		} else {
-			f = float64(v.Ints[place(v, i)])
+			s.put(g, int32(series.Bin(v.Ints[place(v, i)])), weight(weights, i))
 		}
-		s.put(g, binOf(f), 1)
 	}
 }
 
@@ -246,10 +247,11 @@ func (s *sketchQuantile) result(n int) (expr.Vec, error) {
 	for g := range n {
 		one := expr.NullOf(s.typ)
 		if m := s.groups[g]; len(m) > 0 {
-			f := quantileOfBins(m, s.q)
-			v := expr.Value{Type: s.typ, Float: f}
-			if s.typ != expr.TypeFloat {
-				v = expr.Value{Type: s.typ, Int: int64(math.Round(f))}
+			v := expr.Value{Type: s.typ}
+			if bin := quantileBin(m, s.q); !s.whole {
+				v.Float = ofBin(bin)
+			} else if v.Int = series.Value(int16(bin)); s.typ == expr.TypeFloat {
+				v.Float = float64(v.Int)
 			}
 			one = expr.ConstOf(v)
 		}
@@ -258,7 +260,8 @@ func (s *sketchQuantile) result(n int) (expr.Vec, error) {
 	return out, nil
 }
 
-func quantileOfBins(m map[int32]int64, q float64) float64 {
+// quantileBin is the bin that a quantile lies in.
+func quantileBin(m map[int32]int64, q float64) int32 {
 	bins, total := make([]int32, 0, len(m)), int64(0)
 	for b, n := range m {
 		bins, total = append(bins, b), total+n
@@ -267,10 +270,10 @@ func quantileOfBins(m map[int32]int64, q float64) float64 {
 	left := int64(quantilePlace(int(total), q))
 	for _, b := range bins {
 		if left -= m[b]; left < 0 {
-			return ofBin(b)
+			return b
 		}
 	}
-	return ofBin(bins[len(bins)-1])
+	return bins[len(bins)-1]
 }
 
 func (s *sketchQuantile) bytes() int64 { return 32*s.bins + int64(16*len(s.groups)) }

@@ -22,6 +22,8 @@ func (x *execution) base(name, alias string) (relation, error) {
 	switch name {
 	case "events":
 		return &events{alias: alias}, nil
+	case "series":
+		return &seriesTable{alias}, nil
 	case "tokens":
 		if c.Tokens != nil {
 			return objects(name, alias, tokenCells, x.eachToken), nil
@@ -42,7 +44,7 @@ func (x *execution) base(name, alias string) (relation, error) {
 }
 
 func (x *execution) tableNames() []string {
-	names := []string{"events"}
+	names := []string{"events", "series"}
 	if x.engine.config.Tokens != nil {
 		names = append(names, "tokens")
 	}

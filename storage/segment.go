@@ -37,6 +37,12 @@ type Segment interface {
 	// them for this column. They add up to the rows that are no duplicates. The
 	// slice is only to be read.
 	Counts(col tokenwatch.Col) ([]ValueCount, bool)
+	// Counted tells whether Counts has something to say of a column.
+	Counted(col tokenwatch.Col) bool
+	// Addresses returns the rows from lo up to hi of a column of addresses as places
+	// in a list of its distinct ones, 16 bytes each; place 0 is null, and place k is
+	// the k-th of the list. ok is false where the segment does not hold them so.
+	Addresses(ctx context.Context, col tokenwatch.Col, lo, hi int) (codes []uint32, distinct []byte, ok bool, err error)
 	// Select decodes some columns of all rows; the others have no value in the
 	// batch, and it has no namings. Dictionaries may hold values that no row has.
 	Select(ctx context.Context, cols tokenwatch.ColSet) (*tokenwatch.Batch, error)
@@ -54,6 +60,20 @@ type Segment interface {
 	MayHold(col tokenwatch.Col, value string) bool
 	// MayContain is false if no row has this substring in a text column.
 	MayContain(col tokenwatch.Col, substring string) bool
+}
+
+// SeriesOf returns the cells of a series of a segment's rows, with at least these
+// measures: those it carries, or else those counted from its rows. A key and time
+// may have several cells.
+func SeriesOf(ctx context.Context, s Segment, kind series.Kind, measures series.Measures) (t *series.Table, carried bool, err error) {
+	if t, err = s.Series(ctx, kind, measures); t != nil || err != nil {
+		return t, true, err
+	}
+	b, err := s.Select(ctx, series.Columns(kind, measures))
+	if err != nil {
+		return nil, false, err
+	}
+	return series.Of(b, kind, measures), false, nil
 }
 
 // Bounds is between which values the rows of a column lie. The fields used

@@ -167,6 +167,13 @@ type Tokens interface {
 	Tokens(ctx context.Context, tenant string, after tokenwatch.TokenID) iter.Seq2[tokenwatch.TokenRecord, error]
 }
 
+// Sources is what readers ask of the sources of logs, as of the engine's cursor.
+// It may be called from many goroutines while the engine works.
+type Sources interface {
+	// Sources returns the health of a tenant's sources, in order of name.
+	Sources(ctx context.Context, tenant string) ([]tokenwatch.SourceRecord, error)
+}
+
 // History is the append-only Merkle log of segments, findings and actions.
 type History interface {
 	// Record appends the leaf of an action, synced, before the action takes

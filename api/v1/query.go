@@ -114,7 +114,7 @@ func (q *Queries) Query(req *pb.QueryRequest, to grpc.ServerStreamingServer[pb.Q
 		return err
 	}
 	return to.Send(&pb.QueryResponse{Statistics: &pb.QueryStatistics{
-		Segments: int64(s.Segments), SegmentsPruned: int64(s.Pruned), SegmentsByCounts: int64(s.ByCounts), RowsTotal: s.RowsTotal,
+		Segments: int64(s.Segments), SegmentsPruned: int64(s.Pruned), SegmentsByCounts: int64(s.ByCounts), SegmentsBySeries: int64(s.BySeries), RowsTotal: s.RowsTotal,
 		RowsRead: s.RowsRead, BytesRead: s.BytesRead, BytesDecoded: s.Decoded, Rows: s.Rows, MemoryBytes: s.Memory, ElapsedNs: int64(s.Elapsed),
 	}})
 }

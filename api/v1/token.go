@@ -28,7 +28,11 @@ func FromToken(t *tokenwatch.TokenRecord) *pb.Token {
 		m.Exposure = append(m.Exposure, &pb.Exposure{Time: stamp(e.Time), Place: text(e.Place)})
 	}
 	for _, c := range t.Coverage {
-		m.Coverage = append(m.Coverage, &pb.Coverage{Source: text(c.Source), First: stamp(c.First), Last: stamp(c.Last), Events: c.Events})
+		shown := &pb.Coverage{Source: text(c.Source), First: stamp(c.First), Last: stamp(c.Last), Events: c.Events}
+		for _, h := range c.Holes {
+			shown.Holes = append(shown.Holes, &pb.Hole{Start: stamp(h.Start), End: stamp(h.End)})
+		}
+		m.Coverage = append(m.Coverage, shown)
 	}
 	for i := range t.Steps {
 		s := &t.Steps[i]
@@ -73,7 +77,11 @@ func ToToken(m *pb.Token) tokenwatch.TokenRecord {
 		t.Exposed = append(t.Exposed, tokenwatch.Exposure{Time: moment(e.GetTime()), Place: e.GetPlace()})
 	}
 	for _, c := range m.GetCoverage() {
-		t.Coverage = append(t.Coverage, tokenwatch.Coverage{Source: c.GetSource(), First: moment(c.GetFirst()), Last: moment(c.GetLast()), Events: c.GetEvents()})
+		shown := tokenwatch.Coverage{Source: c.GetSource(), First: moment(c.GetFirst()), Last: moment(c.GetLast()), Events: c.GetEvents()}
+		for _, h := range c.GetHoles() {
+			shown.Holes = append(shown.Holes, tokenwatch.Window{Start: moment(h.GetStart()), End: moment(h.GetEnd())})
+		}
+		t.Coverage = append(t.Coverage, shown)
 	}
 	t.Steps = ToSteps(m.GetLifecycle())
 	return t

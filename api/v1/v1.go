@@ -36,6 +36,7 @@ type Config struct {
 	History  storage.History
 	Keys     Keyring
 	Tokens   storage.Tokens   // nil: there is no inventory
+	Sources  storage.Sources  // nil: nothing is known of any
 	Segments storage.Segments // for timelines; nil: they have no events
 	Post     Post             // nil: nobody is told of anything
 	Ingest   Pipeline
@@ -102,6 +103,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
+	pb.RegisterSourcesServer(s, &sources{store: c.Sources, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})
 	pb.RegisterIngestServer(s, &ingest{to: c.Ingest})
 	if c.Queries == nil {

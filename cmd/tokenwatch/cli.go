@@ -30,6 +30,7 @@ type cli struct {
 	Finding  findingCmd  `cmd:"" help:"Show one finding with its reasons and evidence."`
 	Tail     tailCmd     `cmd:"" help:"Show findings as they come."`
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`
+	Sources  sourcesCmd  `cmd:"" help:"List where logs come from, and which are silent or cannot be read."`
 
 	Triage       triageCmd       `cmd:"" help:"Change status, verdict or note of a finding."`
 	Suppressions suppressionsCmd `cmd:"" help:"List, preview, make and end suppressions."`

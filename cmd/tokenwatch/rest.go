@@ -50,8 +50,9 @@ func restOf(ctx context.Context, c *console, store *local.Store, tenant string) 
 	if err != nil {
 		return nil, nil, err
 	}
+	stored := &storedTokens{store: store}
 	conf := api.Config{
-		Store: store, Segments: store, Tokens: &storedTokens{store: store}, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
+		Store: store, Segments: store, Tokens: stored, Sources: stored, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
 		Operator: tenant, Holds: newWall(keys).holds,
 	}
 	conf.Version, conf.Commit = build()

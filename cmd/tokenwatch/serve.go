@@ -119,6 +119,9 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 	if err != nil {
 		return err
 	}
+	if err := registry.Register(sourceMetrics{w.engine}); err != nil {
+		return fmt.Errorf("register metrics: %w", err)
+	}
 	certificate, err := cfg.certificate()
 	if err != nil {
 		return err
@@ -206,7 +209,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
-		Segments: w.site.store, Tokens: w.engine, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
+		Segments: w.site.store, Tokens: w.engine, Sources: w.engine, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
 
-// storedTokens is the inventory of a stopped store, made when it is first asked
+// storedTokens is the inventory of a stopped store and the health of its sources, made when it is first asked
 // for: an engine reads on from its last snapshot to where it had got, and keeps
 // what it finds to itself.
 type storedTokens struct {
@@ -57,4 +57,16 @@ func (s *storedTokens) Tokens(ctx context.Context, tenant string, after tokenwat
 	return e.Tokens(ctx, tenant, after)
 }
 
-var _ storage.Tokens = (*storedTokens)(nil)
+// Sources returns the health of a tenant's sources; see storage.Sources.
+func (s *storedTokens) Sources(ctx context.Context, tenant string) ([]tokenwatch.SourceRecord, error) {
+	e, err := s.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.Sources(ctx, tenant)
+}
+
+var (
+	_ storage.Tokens  = (*storedTokens)(nil)
+	_ storage.Sources = (*storedTokens)(nil)
+)

@@ -86,7 +86,7 @@ func (e *inCIDR) eval(f *Frame, sel []int32, n int) Vec {
 	}
 	out := Vec{Type: TypeBool, Const: v.Const, Bools: make([]bool, n), Valid: v.validity(n)}
 	for i := range n {
-		high, low := words([16]byte(v.Addrs[16*i:]))
+		high, low := words(*v.Addr(i))
 		out.Bools[i] = e.has(high, low) != e.not
 	}
 	return out

@@ -351,7 +351,7 @@ func (in *inList) eval(f *Frame, sel []int32, n int) Vec {
 		}
 	case v.Type == TypeAddr:
 		for i := range n {
-			_, hit[i] = in.addrs[[16]byte(v.Addrs[16*i:])]
+			_, hit[i] = in.addrs[*v.Addr(i)]
 		}
 	}
 	if in.hasNull { // what is none of the known may be the unknown one

@@ -206,12 +206,11 @@ func (c *compare) eval(f *Frame, sel []int32, n int) Vec {
 }
 
 func compareAt(a *Vec, i int, b *Vec, j int) int {
-	i, j = a.at(i), b.at(j)
 	switch a.Type {
 	case TypeBool:
-		return compareBool(a.Bools[i], b.Bools[j])
+		return compareBool(a.Bools[a.at(i)], b.Bools[b.at(j)])
 	case TypeAddr:
-		return bytes.Compare(a.Addrs[16*i:16*i+16], b.Addrs[16*j:16*j+16])
+		return bytes.Compare(a.Addr(i)[:], b.Addr(j)[:])
 	default:
 		return strings.Compare(a.Str(i), b.Str(j))
 	}

@@ -143,6 +143,8 @@ func Show(v *tokenwatch.Vector, k tokenwatch.Kind, from, to int) Vec {
 	switch {
 	case v.Ints != nil:
 		out.Ints = v.Ints[from:to]
+	case v.Codes != nil && t == TypeAddr:
+		out.Codes, out.Addrs = v.Codes[from:to], v.Addrs
 	case v.Codes != nil:
 		out.Codes, out.Text, out.Distinct = v.Codes[from:to], v.Dict, true
 	case v.Text.Offsets != nil:

@@ -648,8 +648,7 @@ func makeNetwork(args []Expr) (Expr, error) {
 	}
 	return finish(&perRow{args: args[:1], typ: TypeText, loop: func(_ *Frame, v []Vec, n int, out *Vec) {
 		textOut(out, n, func(i int) (string, bool) {
-			j := v[0].at(i)
-			return toNetwork([16]byte(v[0].Addrs[16*j:]), int(bits4), int(bits6)), true
+			return toNetwork(*v[0].Addr(i), int(bits4), int(bits6)), true
 		})
 	}}), nil
 }

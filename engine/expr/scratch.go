@@ -23,7 +23,7 @@ func (f *Frame) gather(v *Vec, sel []int32) Vec {
 	switch {
 	case v.Const || v.Valid != nil:
 	case v.Codes != nil:
-		out := Vec{Type: v.Type, Text: v.Text, Distinct: v.Distinct, Codes: f.codes.take(len(sel))}
+		out := Vec{Type: v.Type, Text: v.Text, Addrs: v.Addrs, Distinct: v.Distinct, Space: v.Space, Codes: f.codes.take(len(sel))}
 		fill(out.Codes, v.Codes, sel)
 		return out
 	case v.Ints != nil:

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -203,4 +204,36 @@ func (a *addMonths) eval(f *Frame, sel []int32, n int) Vec {
 		out.Ints[i] = moved.UnixNano()
 	}
 	return out
+}
+
+// Coarse tells whether e is the same for all times of one column within the same
+// step, counted from 1970: it looks at the column through bins and ranges only
+// that do not cut a step in two.
+func Coarse(e Expr, col int, step int64) bool {
+	whole := func(x Expr) bool {
+		c, ok := x.(*column)
+		return ok && c.at == col
+	}
+	switch e := unwrap(e).(type) {
+	case *column:
+		return e.at != col
+	case *bin:
+		if whole(e.x) {
+			return e.step%step == 0 && e.origin%step == 0
+		}
+	case *calendar:
+		if whole(e.x) {
+			return fixedUnits["day"]%step == 0
+		}
+	case *inRange:
+		if whole(e.x) {
+			return (e.low == math.MinInt64 || e.low%step == 0) && (e.high == math.MaxInt64 || (e.high+1)%step == 0)
+		}
+	}
+	for _, c := range e.children() {
+		if !Coarse(c, col, step) {
+			return false
+		}
+	}
+	return true
 }

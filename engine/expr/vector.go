@@ -18,16 +18,31 @@ type Vec struct {
 	Ints   []int64            // TypeInt, TypeTime, TypeSpan
 	Floats []float64          // TypeFloat
 	Bools  []bool             // TypeBool
-	Codes  []uint32           // TypeText by dictionary: place in Text; 0 is null
+	Codes  []uint32           // TypeText, TypeAddr by dictionary: place in Text or Addrs; 0 is null
 	Text   tokenwatch.Strings // TypeText, TypeJSON: by row, or by code
-	Addrs  []byte             // TypeAddr: 16 bytes a row
+	Addrs  []byte             // TypeAddr: 16 bytes a row, or a code
 	Attrs  *tokenwatch.Attributes
 	First  int               // TypeMap: row of Attrs that row 0 is
 	Valid  tokenwatch.Bitmap // rows with a value; nil is all
 
-	Distinct bool // Codes: no value of the dictionary occurs twice
+	Distinct bool   // Codes: no value of the dictionary occurs twice
+	Space    *Space // TypeAddr by dictionary: what the codes are about; nil: this vector alone
 
 	owned bool // Valid is nobody else's
+}
+
+// A Space is a dictionary of many vectors: their codes are equal where their values
+// are. It may grow, but what a code stands for stays the same.
+type Space struct{ _ byte }
+
+// Addr returns the 16 bytes of row i of a vector of addresses. Of a null they mean
+// nothing.
+func (v *Vec) Addr(i int) *[16]byte {
+	i = v.at(i)
+	if v.Codes != nil {
+		i = int(v.Codes[i])
+	}
+	return (*[16]byte)(v.Addrs[16*i:])
 }
 
 // NullOf is a vector of nothing but nulls.
@@ -120,7 +135,7 @@ func (v *Vec) Value(i int) Value {
 	case v.Type.stringy():
 		out.Text = v.Str(i)
 	case v.Type == TypeAddr:
-		out.Addr = [16]byte(v.Addrs[16*j:])
+		out.Addr = *v.Addr(i)
 	case v.Type == TypeMap:
 		out.Type, out.Text = TypeJSON, v.mapJSON(i)
 	}
@@ -156,7 +171,7 @@ func Compare(v *Vec, i int, w *Vec, j int) int {
 	case v.Type == TypeBool:
 		return compareBool(v.Bools[a], w.Bools[b])
 	case v.Type == TypeAddr:
-		return bytes.Compare(v.Addrs[16*a:16*a+16], w.Addrs[16*b:16*b+16])
+		return bytes.Compare(v.Addr(i)[:], w.Addr(j)[:])
 	default:
 		return strings.Compare(v.Str(i), w.Str(j))
 	}
@@ -255,12 +270,12 @@ func (v *Vec) Append(w *Vec, i, n int) {
 			v.Text.Append([]byte(s))
 		}
 	case v.Type == TypeAddr:
-		v.Addrs = append(v.Addrs, w.Addrs[16*j:16*j+16]...)
+		v.Addrs = append(v.Addrs, w.Addr(i)[:]...)
 	}
 }
 
 // flatten writes the values out that a vector by dictionary has codes of.
-func (v *Vec) flatten() {
+func (v *Vec) flatten() { // of texts: Append gathers no addresses by dictionary
 	flat := Vec{Type: v.Type}
 	flat.Text.Offsets = make([]int32, 1, len(v.Codes)+1)
 	flat.Valid = make(tokenwatch.Bitmap, (len(v.Codes)+7)/8)
@@ -310,6 +325,7 @@ func (v *Vec) Gather(sel []int32) Vec {
 	out := Vec{Type: v.Type}
 	if v.Codes != nil {
 		out.Codes, out.Text, out.Distinct = make([]uint32, len(sel)), v.Text, v.Distinct
+		out.Addrs, out.Space = v.Addrs, v.Space
 		for k, i := range sel {
 			out.Codes[k] = v.Codes[i]
 		}

@@ -21,6 +21,11 @@ import (
 
 // Inventory is one tenant's. One goroutine changes it; any number may read.
 type Inventory struct {
+	// Holes lists when a source showed nothing although things may have happened, as
+	// far as is known at a time in UTC nanoseconds. Set before anything else is done;
+	// nil: nothing is known of it. It may be called from many goroutines.
+	Holes func(source string, now int64) []tokenwatch.Window
+
 	mu       sync.RWMutex
 	tenant   string
 	records  []*record

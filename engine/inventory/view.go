@@ -86,6 +86,12 @@ func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now
 		return cmp.Or(kinds(string(a.Kind), string(b.Kind)), kinds(a.Value, b.Value))
 	})
 	slices.SortFunc(t.Coverage, func(a, b tokenwatch.Coverage) int { return kinds(a.Source, b.Source) })
+	if v.Holes != nil {
+		for i := range t.Coverage {
+			c := &t.Coverage[i]
+			c.Holes = slices.DeleteFunc(v.Holes(c.Source, now), func(w tokenwatch.Window) bool { return !w.End.After(c.First) })
+		}
+	}
 	used := l.lastUsed
 	if first != nil {
 		t.First, t.Last = v.sighting(first), v.sighting(last)
@@ -152,7 +158,7 @@ func state(t *tokenwatch.TokenRecord, k *key, now int64) tokenwatch.TokenState {
 		return tokenwatch.TokenRotating
 	case used == 0:
 		return tokenwatch.TokenIssued
-	case now-used > int64(tokenwatch.DormantAfter):
+	case now-used > int64(tokenwatch.DormantAfter) && t.Covered(t.LastUsed):
 		return tokenwatch.TokenDormant
 	}
 	return tokenwatch.TokenActive

@@ -108,6 +108,11 @@ func tokenOf(given map[string]any) (*tokenwatch.TokenRecord, error) {
 			*texts[name], ok = v.(string)
 		case bools[name] != nil:
 			*bools[name], ok = v.(bool)
+		case name == "covered":
+			var covered bool
+			if covered, ok = v.(bool); ok && !covered {
+				t.Coverage = []tokenwatch.Coverage{{Holes: []tokenwatch.Window{{End: time.Unix(1<<33, 0)}}}}
+			}
 		case name == "rotation_days":
 			t.RotationDays, ok = v.(int)
 		case lists[name] != nil:

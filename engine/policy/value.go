@@ -48,6 +48,7 @@ var tokenFields = map[string]func(*tokenwatch.TokenRecord) any{
 	"disabled":      func(t *tokenwatch.TokenRecord) any { return t.Disabled },
 	"checked_out":   func(t *tokenwatch.TokenRecord) any { return t.CheckedOut },
 	"owner_left":    func(t *tokenwatch.TokenRecord) any { return t.OwnerLeft },
+	"covered":       func(t *tokenwatch.TokenRecord) any { return t.Covered(t.LastUsed) },
 	"last_used":     func(t *tokenwatch.TokenRecord) any { return t.LastUsed },
 	"exposed":       func(t *tokenwatch.TokenRecord) any { return exposed(t) },
 	"exposed_where": func(t *tokenwatch.TokenRecord) any { return where(t) },

@@ -127,6 +127,34 @@ func (s *Segment) Counts(col tokenwatch.Col) ([]storage.ValueCount, bool) {
 	return s.counts[col], true
 }
 
+// Counted tells of which columns Counts counts the values.
+func (s *Segment) Counted(col tokenwatch.Col) bool {
+	_, ok := s.Counts(col)
+	return ok
+}
+
+// Addresses is what a store would give of a merged segment.
+func (s *Segment) Addresses(_ context.Context, col tokenwatch.Col, lo, hi int) (codes []uint32, distinct []byte, ok bool, err error) {
+	v := s.b.Column(col)
+	if !s.merged || v.Addrs == nil {
+		return nil, nil, false, nil
+	}
+	places := make(map[[16]byte]uint32)
+	for i := lo; i < hi; i++ {
+		a := [16]byte(v.Addrs[16*i:])
+		switch {
+		case !v.Valid.At(i):
+			codes = append(codes, 0)
+			continue
+		case places[a] == 0:
+			distinct = append(distinct, a[:]...)
+			places[a] = uint32(len(distinct) / 16)
+		}
+		codes = append(codes, places[a])
+	}
+	return codes, distinct, true, nil
+}
+
 func (s *Segment) count(col tokenwatch.Col) []storage.ValueCount {
 	at := make(map[storage.ValueCount]int)
 	for i := range s.b.Rows() {

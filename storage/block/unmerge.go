@@ -246,6 +246,13 @@ func (m *Merged) Counts(col tokenwatch.Col) ([]int, error) {
 	return counts, nil
 }
 
+// Counted tells whether Counts says something of a column of texts or numbers.
+func (m *Merged) Counted(col tokenwatch.Col) bool {
+	c := m.head.column(col)
+	return c != nil && c.form == formCoded && (c.counts >= 0 || c.method == codesRuns) &&
+		(col.Kind() == tokenwatch.KindText || col.Kind() == tokenwatch.KindInt)
+}
+
 // tokenStarts returns where the rows of each token begin, null first, and at
 // last where they end.
 func (m *Merged) tokenStarts(c *mergedColumn) ([]int, error) {

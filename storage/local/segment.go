@@ -94,6 +94,24 @@ func (g *mergedSegment) Counts(col tokenwatch.Col) (out []storage.ValueCount, ok
 	return out, err == nil && ok
 }
 
+func (g *mergedSegment) Counted(col tokenwatch.Col) bool { return g.m.Counted(col) }
+
+func (g *mergedSegment) Addresses(ctx context.Context, col tokenwatch.Col, lo, hi int) (codes []uint32, distinct []byte, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, false, err
+	}
+	err = g.read(func() error {
+		values, err := g.m.Values(col)
+		if err != nil || values == nil || values.Addrs == nil {
+			return err
+		}
+		codes, err = g.m.Codes(col, lo, hi)
+		distinct, ok = values.Addrs, codes != nil
+		return err
+	})
+	return codes, distinct, ok, err
+}
+
 func (g *mergedSegment) Select(ctx context.Context, cols tokenwatch.ColSet) (*tokenwatch.Batch, error) {
 	return g.SelectRows(ctx, cols, 0, g.Rows())
 }

@@ -185,6 +185,14 @@ func (a *appended) Rows() int                { return a.head.Rows }
 // Counts: too few rows to be worth them.
 func (a *appended) Counts(tokenwatch.Col) ([]storage.ValueCount, bool) { return nil, false }
 
+// Counted: see Counts.
+func (a *appended) Counted(tokenwatch.Col) bool { return false }
+
+// Addresses: they are written out.
+func (a *appended) Addresses(context.Context, tokenwatch.Col, int, int) (codes []uint32, distinct []byte, ok bool, err error) {
+	return nil, nil, false, nil
+}
+
 // TokenRows: the rows are in the order of the log.
 func (a *appended) TokenRows(tokenwatch.TokenID) (lo, hi int, ok bool) { return 0, 0, false }
 

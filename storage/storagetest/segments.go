@@ -79,16 +79,9 @@ func checkSeries(ctx context.Context, t testing.TB, s storage.Store) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				table, err := seg.Series(ctx, k, series.AllMeasures)
+				table, _, err := storage.SeriesOf(ctx, seg, k, series.AllMeasures)
 				if err != nil {
 					t.Fatal(err)
-				}
-				if table == nil {
-					b, err := seg.Select(ctx, series.Columns(k, series.AllMeasures))
-					if err != nil {
-						t.Fatal(err)
-					}
-					table = series.Of(b, k, series.AllMeasures)
 				}
 				sum.Add(table, nil)
 			}
@@ -147,6 +140,7 @@ func checkSegment(ctx context.Context, t testing.TB, seg storage.Segment) []stri
 	for col := range tokenwatch.Col(tokenwatch.NumColumns) {
 		checkBounds(t, seg, b, col)
 		checkCounts(t, seg, b, col)
+		checkAddresses(ctx, t, seg, b, col)
 		for i := range b.Rows() {
 			if !b.Has(col, i) || col.Kind() == tokenwatch.KindMap {
 				continue
@@ -265,6 +259,9 @@ func compareAddr(a, b netip.Addr) int {
 func checkCounts(t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tokenwatch.Col) {
 	t.Helper()
 	counts, ok := seg.Counts(col)
+	if ok != seg.Counted(col) {
+		t.Fatalf("%s: counted is %v, there are counts: %v", col, !ok, ok)
+	}
 	if !ok {
 		return
 	}
@@ -300,6 +297,29 @@ func checkCounts(t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tok
 }
 
 // checkTokens checks where the rows of each token lie, if the segment says so.
+// checkAddresses compares the places of addresses with the addresses of a part of the
+// rows.
+func checkAddresses(ctx context.Context, t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tokenwatch.Col) {
+	t.Helper()
+	lo, hi := b.Rows()/3, b.Rows()
+	codes, distinct, ok, err := seg.Addresses(ctx, col, lo, hi)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ok {
+		return
+	}
+	if col.Kind() != tokenwatch.KindAddr || len(codes) != hi-lo {
+		t.Fatalf("%s: %d places of addresses for %d rows", col, len(codes), hi-lo)
+	}
+	for i, c := range codes {
+		has := b.Has(col, lo+i)
+		if (c != 0) != has || has && b.Addr(lo+i) != netip.AddrFrom16([16]byte(distinct[16*(c-1):])).Unmap() {
+			t.Fatalf("%s: row %d has another address", col, lo+i)
+		}
+	}
+}
+
 func checkTokens(t testing.TB, seg storage.Segment, b *tokenwatch.Batch) {
 	t.Helper()
 	rows := make(map[string][]int)

@@ -150,10 +150,12 @@ type QueryStatistics struct {
 	// Rows answered.
 	Rows int64 `protobuf:"varint,8,opt,name=rows,proto3" json:"rows,omitempty"`
 	// State, at most, in bytes.
-	MemoryBytes   int64 `protobuf:"varint,9,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	ElapsedNs     int64 `protobuf:"varint,10,opt,name=elapsed_ns,json=elapsedNs,proto3" json:"elapsed_ns,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MemoryBytes int64 `protobuf:"varint,9,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	ElapsedNs   int64 `protobuf:"varint,10,opt,name=elapsed_ns,json=elapsedNs,proto3" json:"elapsed_ns,omitempty"`
+	// Segments answered from the series they carry.
+	SegmentsBySeries int64 `protobuf:"varint,11,opt,name=segments_by_series,json=segmentsBySeries,proto3" json:"segments_by_series,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *QueryStatistics) Reset() {
@@ -256,6 +258,13 @@ func (x *QueryStatistics) GetElapsedNs() int64 {
 	return 0
 }
 
+func (x *QueryStatistics) GetSegmentsBySeries() int64 {
+	if x != nil {
+		return x.SegmentsBySeries
+	}
+	return 0
+}
+
 var File_tokenwatch_v1_query_proto protoreflect.FileDescriptor
 
 const file_tokenwatch_v1_query_proto_rawDesc = "" +
@@ -268,7 +277,7 @@ const file_tokenwatch_v1_query_proto_rawDesc = "" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\x12>\n" +
 	"\n" +
 	"statistics\x18\x02 \x01(\v2\x1e.tokenwatch.v1.QueryStatisticsR\n" +
-	"statistics\"\xda\x02\n" +
+	"statistics\"\x88\x03\n" +
 	"\x0fQueryStatistics\x12\x1a\n" +
 	"\bsegments\x18\x01 \x01(\x03R\bsegments\x12'\n" +
 	"\x0fsegments_pruned\x18\x02 \x01(\x03R\x0esegmentsPruned\x12,\n" +
@@ -283,7 +292,8 @@ const file_tokenwatch_v1_query_proto_rawDesc = "" +
 	"\fmemory_bytes\x18\t \x01(\x03R\vmemoryBytes\x12\x1d\n" +
 	"\n" +
 	"elapsed_ns\x18\n" +
-	" \x01(\x03R\telapsedNs2c\n" +
+	" \x01(\x03R\telapsedNs\x12,\n" +
+	"\x12segments_by_series\x18\v \x01(\x03R\x10segmentsBySeries2c\n" +
 	"\x05Query\x12Z\n" +
 	"\x05Query\x12\x1b.tokenwatch.v1.QueryRequest\x1a\x1c.tokenwatch.v1.QueryResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/query0\x01BCZAgithub.com/tokenwatch/tokenwatch/proto/tokenwatch/v1;tokenwatchv1b\x06proto3"
 

@@ -1236,11 +1236,13 @@ func (x *Exposure) GetPlace() string {
 
 // Coverage is what one source showed of a token's use.
 type Coverage struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	First         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=first,proto3" json:"first,omitempty"`
-	Last          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
-	Events        int64                  `protobuf:"varint,4,opt,name=events,proto3" json:"events,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Source string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	First  *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=first,proto3" json:"first,omitempty"`
+	Last   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last,proto3" json:"last,omitempty"`
+	Events int64                  `protobuf:"varint,4,opt,name=events,proto3" json:"events,omitempty"`
+	// Since the first one, when the source was silent or could not be read.
+	Holes         []*Hole `protobuf:"bytes,5,rep,name=holes,proto3" json:"holes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1303,6 +1305,67 @@ func (x *Coverage) GetEvents() int64 {
 	return 0
 }
 
+func (x *Coverage) GetHoles() []*Hole {
+	if x != nil {
+		return x.Holes
+	}
+	return nil
+}
+
+// Hole is a span of time of which it cannot be said that nothing happened.
+type Hole struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// Not part of it.
+	End           *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hole) Reset() {
+	*x = Hole{}
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hole) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hole) ProtoMessage() {}
+
+func (x *Hole) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hole.ProtoReflect.Descriptor instead.
+func (*Hole) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Hole) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Hole) GetEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
 // TokenStep is one step of a token's life, with the record that tells of it.
 type TokenStep struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1320,7 +1383,7 @@ type TokenStep struct {
 
 func (x *TokenStep) Reset() {
 	*x = TokenStep{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1395,7 @@ func (x *TokenStep) String() string {
 func (*TokenStep) ProtoMessage() {}
 
 func (x *TokenStep) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1408,7 @@ func (x *TokenStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenStep.ProtoReflect.Descriptor instead.
 func (*TokenStep) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{13}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TokenStep) GetTime() *timestamppb.Timestamp {
@@ -1522,12 +1585,16 @@ const file_tokenwatch_v1_tokens_proto_rawDesc = "" +
 	"\x03row\x18\x06 \x01(\x05R\x03row\"P\n" +
 	"\bExposure\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
-	"\x05place\x18\x02 \x01(\tR\x05place\"\x9c\x01\n" +
+	"\x05place\x18\x02 \x01(\tR\x05place\"\xc7\x01\n" +
 	"\bCoverage\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x120\n" +
 	"\x05first\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
 	"\x04last\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12\x16\n" +
-	"\x06events\x18\x04 \x01(\x03R\x06events\"\xd8\x01\n" +
+	"\x06events\x18\x04 \x01(\x03R\x06events\x12)\n" +
+	"\x05holes\x18\x05 \x03(\v2\x13.tokenwatch.v1.HoleR\x05holes\"f\n" +
+	"\x04Hole\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
+	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\"\xd8\x01\n" +
 	"\tTokenStep\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x0e\n" +
@@ -1557,7 +1624,7 @@ func file_tokenwatch_v1_tokens_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_tokens_proto_rawDescData
 }
 
-var file_tokenwatch_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tokenwatch_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tokenwatch_v1_tokens_proto_goTypes = []any{
 	(*ListTokensRequest)(nil),     // 0: tokenwatch.v1.ListTokensRequest
 	(*ListTokensResponse)(nil),    // 1: tokenwatch.v1.ListTokensResponse
@@ -1572,63 +1639,67 @@ var file_tokenwatch_v1_tokens_proto_goTypes = []any{
 	(*Sighting)(nil),              // 10: tokenwatch.v1.Sighting
 	(*Exposure)(nil),              // 11: tokenwatch.v1.Exposure
 	(*Coverage)(nil),              // 12: tokenwatch.v1.Coverage
-	(*TokenStep)(nil),             // 13: tokenwatch.v1.TokenStep
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*Event)(nil),                 // 15: tokenwatch.v1.Event
-	(*Finding)(nil),               // 16: tokenwatch.v1.Finding
-	(*Alias)(nil),                 // 17: tokenwatch.v1.Alias
+	(*Hole)(nil),                  // 13: tokenwatch.v1.Hole
+	(*TokenStep)(nil),             // 14: tokenwatch.v1.TokenStep
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*Event)(nil),                 // 16: tokenwatch.v1.Event
+	(*Finding)(nil),               // 17: tokenwatch.v1.Finding
+	(*Alias)(nil),                 // 18: tokenwatch.v1.Alias
 }
 var file_tokenwatch_v1_tokens_proto_depIdxs = []int32{
 	9,  // 0: tokenwatch.v1.ListTokensResponse.tokens:type_name -> tokenwatch.v1.Token
-	14, // 1: tokenwatch.v1.GetTimelineRequest.from:type_name -> google.protobuf.Timestamp
-	14, // 2: tokenwatch.v1.GetTimelineRequest.to:type_name -> google.protobuf.Timestamp
+	15, // 1: tokenwatch.v1.GetTimelineRequest.from:type_name -> google.protobuf.Timestamp
+	15, // 2: tokenwatch.v1.GetTimelineRequest.to:type_name -> google.protobuf.Timestamp
 	9,  // 3: tokenwatch.v1.Timeline.token:type_name -> tokenwatch.v1.Token
-	14, // 4: tokenwatch.v1.Timeline.from:type_name -> google.protobuf.Timestamp
-	14, // 5: tokenwatch.v1.Timeline.to:type_name -> google.protobuf.Timestamp
-	15, // 6: tokenwatch.v1.Timeline.events:type_name -> tokenwatch.v1.Event
+	15, // 4: tokenwatch.v1.Timeline.from:type_name -> google.protobuf.Timestamp
+	15, // 5: tokenwatch.v1.Timeline.to:type_name -> google.protobuf.Timestamp
+	16, // 6: tokenwatch.v1.Timeline.events:type_name -> tokenwatch.v1.Event
 	5,  // 7: tokenwatch.v1.Timeline.windows:type_name -> tokenwatch.v1.Usage
-	16, // 8: tokenwatch.v1.Timeline.findings:type_name -> tokenwatch.v1.Finding
-	13, // 9: tokenwatch.v1.Timeline.lifecycle:type_name -> tokenwatch.v1.TokenStep
-	14, // 10: tokenwatch.v1.Usage.start:type_name -> google.protobuf.Timestamp
-	14, // 11: tokenwatch.v1.Usage.end:type_name -> google.protobuf.Timestamp
-	14, // 12: tokenwatch.v1.Risk.time:type_name -> google.protobuf.Timestamp
+	17, // 8: tokenwatch.v1.Timeline.findings:type_name -> tokenwatch.v1.Finding
+	14, // 9: tokenwatch.v1.Timeline.lifecycle:type_name -> tokenwatch.v1.TokenStep
+	15, // 10: tokenwatch.v1.Usage.start:type_name -> google.protobuf.Timestamp
+	15, // 11: tokenwatch.v1.Usage.end:type_name -> google.protobuf.Timestamp
+	15, // 12: tokenwatch.v1.Risk.time:type_name -> google.protobuf.Timestamp
 	8,  // 13: tokenwatch.v1.Risk.factors:type_name -> tokenwatch.v1.RiskFactor
-	14, // 14: tokenwatch.v1.RiskFactor.since:type_name -> google.protobuf.Timestamp
-	17, // 15: tokenwatch.v1.Token.names:type_name -> tokenwatch.v1.Alias
-	14, // 16: tokenwatch.v1.Token.owner_left:type_name -> google.protobuf.Timestamp
-	14, // 17: tokenwatch.v1.Token.created:type_name -> google.protobuf.Timestamp
-	14, // 18: tokenwatch.v1.Token.key_created:type_name -> google.protobuf.Timestamp
-	14, // 19: tokenwatch.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	14, // 20: tokenwatch.v1.Token.rotated:type_name -> google.protobuf.Timestamp
-	14, // 21: tokenwatch.v1.Token.overlap_until:type_name -> google.protobuf.Timestamp
-	14, // 22: tokenwatch.v1.Token.revoked:type_name -> google.protobuf.Timestamp
-	14, // 23: tokenwatch.v1.Token.expired:type_name -> google.protobuf.Timestamp
-	14, // 24: tokenwatch.v1.Token.disabled:type_name -> google.protobuf.Timestamp
-	14, // 25: tokenwatch.v1.Token.checked_out_until:type_name -> google.protobuf.Timestamp
+	15, // 14: tokenwatch.v1.RiskFactor.since:type_name -> google.protobuf.Timestamp
+	18, // 15: tokenwatch.v1.Token.names:type_name -> tokenwatch.v1.Alias
+	15, // 16: tokenwatch.v1.Token.owner_left:type_name -> google.protobuf.Timestamp
+	15, // 17: tokenwatch.v1.Token.created:type_name -> google.protobuf.Timestamp
+	15, // 18: tokenwatch.v1.Token.key_created:type_name -> google.protobuf.Timestamp
+	15, // 19: tokenwatch.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	15, // 20: tokenwatch.v1.Token.rotated:type_name -> google.protobuf.Timestamp
+	15, // 21: tokenwatch.v1.Token.overlap_until:type_name -> google.protobuf.Timestamp
+	15, // 22: tokenwatch.v1.Token.revoked:type_name -> google.protobuf.Timestamp
+	15, // 23: tokenwatch.v1.Token.expired:type_name -> google.protobuf.Timestamp
+	15, // 24: tokenwatch.v1.Token.disabled:type_name -> google.protobuf.Timestamp
+	15, // 25: tokenwatch.v1.Token.checked_out_until:type_name -> google.protobuf.Timestamp
 	10, // 26: tokenwatch.v1.Token.first_seen:type_name -> tokenwatch.v1.Sighting
 	10, // 27: tokenwatch.v1.Token.last_seen:type_name -> tokenwatch.v1.Sighting
-	14, // 28: tokenwatch.v1.Token.last_used:type_name -> google.protobuf.Timestamp
+	15, // 28: tokenwatch.v1.Token.last_used:type_name -> google.protobuf.Timestamp
 	11, // 29: tokenwatch.v1.Token.exposure:type_name -> tokenwatch.v1.Exposure
 	12, // 30: tokenwatch.v1.Token.coverage:type_name -> tokenwatch.v1.Coverage
-	13, // 31: tokenwatch.v1.Token.lifecycle:type_name -> tokenwatch.v1.TokenStep
-	14, // 32: tokenwatch.v1.Sighting.time:type_name -> google.protobuf.Timestamp
-	14, // 33: tokenwatch.v1.Exposure.time:type_name -> google.protobuf.Timestamp
-	14, // 34: tokenwatch.v1.Coverage.first:type_name -> google.protobuf.Timestamp
-	14, // 35: tokenwatch.v1.Coverage.last:type_name -> google.protobuf.Timestamp
-	14, // 36: tokenwatch.v1.TokenStep.time:type_name -> google.protobuf.Timestamp
-	0,  // 37: tokenwatch.v1.Tokens.List:input_type -> tokenwatch.v1.ListTokensRequest
-	2,  // 38: tokenwatch.v1.Tokens.Get:input_type -> tokenwatch.v1.GetTokenRequest
-	3,  // 39: tokenwatch.v1.Tokens.GetTimeline:input_type -> tokenwatch.v1.GetTimelineRequest
-	6,  // 40: tokenwatch.v1.Tokens.GetRisk:input_type -> tokenwatch.v1.GetRiskRequest
-	1,  // 41: tokenwatch.v1.Tokens.List:output_type -> tokenwatch.v1.ListTokensResponse
-	9,  // 42: tokenwatch.v1.Tokens.Get:output_type -> tokenwatch.v1.Token
-	4,  // 43: tokenwatch.v1.Tokens.GetTimeline:output_type -> tokenwatch.v1.Timeline
-	7,  // 44: tokenwatch.v1.Tokens.GetRisk:output_type -> tokenwatch.v1.Risk
-	41, // [41:45] is the sub-list for method output_type
-	37, // [37:41] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	14, // 31: tokenwatch.v1.Token.lifecycle:type_name -> tokenwatch.v1.TokenStep
+	15, // 32: tokenwatch.v1.Sighting.time:type_name -> google.protobuf.Timestamp
+	15, // 33: tokenwatch.v1.Exposure.time:type_name -> google.protobuf.Timestamp
+	15, // 34: tokenwatch.v1.Coverage.first:type_name -> google.protobuf.Timestamp
+	15, // 35: tokenwatch.v1.Coverage.last:type_name -> google.protobuf.Timestamp
+	13, // 36: tokenwatch.v1.Coverage.holes:type_name -> tokenwatch.v1.Hole
+	15, // 37: tokenwatch.v1.Hole.start:type_name -> google.protobuf.Timestamp
+	15, // 38: tokenwatch.v1.Hole.end:type_name -> google.protobuf.Timestamp
+	15, // 39: tokenwatch.v1.TokenStep.time:type_name -> google.protobuf.Timestamp
+	0,  // 40: tokenwatch.v1.Tokens.List:input_type -> tokenwatch.v1.ListTokensRequest
+	2,  // 41: tokenwatch.v1.Tokens.Get:input_type -> tokenwatch.v1.GetTokenRequest
+	3,  // 42: tokenwatch.v1.Tokens.GetTimeline:input_type -> tokenwatch.v1.GetTimelineRequest
+	6,  // 43: tokenwatch.v1.Tokens.GetRisk:input_type -> tokenwatch.v1.GetRiskRequest
+	1,  // 44: tokenwatch.v1.Tokens.List:output_type -> tokenwatch.v1.ListTokensResponse
+	9,  // 45: tokenwatch.v1.Tokens.Get:output_type -> tokenwatch.v1.Token
+	4,  // 46: tokenwatch.v1.Tokens.GetTimeline:output_type -> tokenwatch.v1.Timeline
+	7,  // 47: tokenwatch.v1.Tokens.GetRisk:output_type -> tokenwatch.v1.Risk
+	44, // [44:48] is the sub-list for method output_type
+	40, // [40:44] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_tokenwatch_v1_tokens_proto_init() }
@@ -1644,7 +1715,7 @@ func file_tokenwatch_v1_tokens_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_tokens_proto_rawDesc), len(file_tokenwatch_v1_tokens_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
