@@ -11,18 +11,18 @@ import (
 // read decodes first what conditions need, and then, if rows are left, the rest.
 func (e *events) read(x *execution, v *visit, a ask, worker int, to sink) error {
 	w := &window{x: x, seg: v.seg, frame: expr.Frame{Cols: make([]expr.Vec, tokenwatch.NumColumns), Rows: v.hi - v.lo}}
-	pick, first, err := w.picker(v)
-	if err != nil {
-		return err
-	}
 	var need tokenwatch.ColSet
 	for i, named := range a.need {
 		if named {
 			need = need.With(tokenwatch.Col(i))
 		}
 	}
+	pick, first, err := w.picker(v, need)
+	if err != nil {
+		return err
+	}
 	later := need &^ first
-	if first == 0 || later == 0 {
+	if first == 0 && len(pick.found) == 0 || later == 0 {
 		if err := w.load(later, v.lo, v.hi); err != nil {
 			return err
 		}
@@ -154,10 +154,12 @@ func (d *decoded) show(k tokenwatch.Kind, from, to int, sel []int32, buf *[]int6
 type picker struct {
 	w      *window
 	ranges []narrowRange
+	found  [][]int32         // rows of the visit, ascending, that fulfil conditions on texts
 	rest   expr.Expr         // nil: nothing more
 	cols   tokenwatch.ColSet // of rest
 
-	bufs [2][]int32
+	first int // row of the visit
+	bufs  [3][]int32
 }
 
 // narrowRange is the rows of a narrow column whose kept number is low to high.
@@ -167,11 +169,77 @@ type narrowRange struct {
 	none      bool
 }
 
-// picker loads what the conditions of a visit need, and returns those columns.
-func (w *window) picker(v *visit) (*picker, tokenwatch.ColSet, error) {
-	p := &picker{w: w}
-	var first tokenwatch.ColSet
+// searchRows is from how many rows on it is worth while to search a segment rather than
+// a column that is kept.
+const searchRows = 16384
+
+// search looks for the rows that fulfil tests of texts of which nothing else is
+// needed. It returns the conditions that are left.
+func (p *picker) search(v *visit, need tokenwatch.ColSet) (rest []expr.Expr, err error) {
+	if v.hi-v.lo < searchRows {
+		return v.where, nil
+	}
+	uses := make(map[int]int)
 	for _, c := range v.where {
+		cols := slices.Sorted(slices.Values(expr.Columns(c, nil)))
+		for _, col := range slices.Compact(cols) {
+			uses[col]++
+		}
+	}
+	for _, c := range v.where {
+		col, test, ok := expr.TextTest(c)
+		if !ok || uses[col] > 1 || need.Has(tokenwatch.Col(col)) || tokenwatch.Col(col).Kind() != tokenwatch.KindString {
+			rest = append(rest, c)
+			continue
+		}
+		rows, ok, err := v.seg.Search(p.w.x.ctx, tokenwatch.Col(col), test, v.lo, v.hi)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			rest = append(rest, c)
+			continue
+		}
+		p.found = append(p.found, rows)
+	}
+	return rest, nil
+}
+
+// foundIn moves the rows of a chunk from the front of a list to buf.
+func foundIn(list *[]int32, first, rows int, buf []int32) []int32 {
+	n, _ := slices.BinarySearch(*list, int32(first+rows))
+	buf = buf[:0]
+	for _, i := range (*list)[:n] {
+		buf = append(buf, i-int32(first))
+	}
+	*list = (*list)[n:]
+	return buf
+}
+
+// both leaves those rows of sel that are in a list, too.
+func both(sel, list []int32) []int32 {
+	k := 0
+	for _, i := range sel {
+		for len(list) > 0 && list[0] < i {
+			list = list[1:]
+		}
+		if len(list) > 0 && list[0] == i {
+			sel[k] = i
+			k++
+		}
+	}
+	return sel[:k]
+}
+
+// picker loads what the conditions of a visit need, and returns those columns.
+func (w *window) picker(v *visit, need tokenwatch.ColSet) (*picker, tokenwatch.ColSet, error) {
+	p := &picker{w: w, first: v.lo}
+	where, err := p.search(v, need)
+	if err != nil {
+		return nil, 0, err
+	}
+	var first tokenwatch.ColSet
+	for _, c := range where {
 		for _, col := range expr.Columns(c, nil) {
 			first = first.With(tokenwatch.Col(col))
 		}
@@ -183,7 +251,7 @@ func (w *window) picker(v *visit) (*picker, tokenwatch.ColSet, error) {
 		return nil, 0, err
 	}
 	var rest []expr.Expr
-	for _, c := range v.where {
+	for _, c := range where {
 		col, low, high, ok := expr.Bounds(c)
 		if !ok || w.cols[col].narrow == nil {
 			rest = append(rest, c)
@@ -208,14 +276,25 @@ func (w *window) picker(v *visit) (*picker, tokenwatch.ColSet, error) {
 			p.cols = p.cols.With(tokenwatch.Col(col))
 		}
 	}
-	var err error
 	p.rest, err = expr.And(rest...)
 	return p, first, err
 }
 
 // rows returns the rows of a chunk that fulfil the conditions, counted from its first
-// one, until it is called again; nil is all.
+// one, until it is called again; nil is all. Chunks are asked for in order.
 func (p *picker) rows(from, end int) (sel []int32, err error) {
+	for i := range p.found {
+		if sel == nil {
+			p.bufs[0] = foundIn(&p.found[i], from-p.first, end-from, p.bufs[0])
+			sel = p.bufs[0]
+		} else {
+			p.bufs[2] = foundIn(&p.found[i], from-p.first, end-from, p.bufs[2])
+			sel = both(sel, p.bufs[2])
+		}
+		if len(sel) == 0 {
+			sel = []int32{}
+		}
+	}
 	for i := range p.ranges {
 		r := &p.ranges[i]
 		switch {

@@ -16,6 +16,9 @@ type textTest struct {
 	literal string // what must occur in the text; "" : unknown
 	only    bool   // literal tells all: the test is whether it occurs
 	not     bool
+
+	parts  []string // more that must occur
+	suffix string   // what the text must end with
 }
 
 // Contains is true where text x has sub in it.
@@ -70,6 +73,13 @@ func Like(x Expr, pattern string, fold bool, escape rune, not bool) (Expr, error
 		return nil, err
 	}
 	t := &textTest{not: not, literal: p.longest()}
+	if p.plain {
+		last := len(p.parts) - 1
+		for _, part := range p.parts {
+			t.parts = append(t.parts, string(part))
+		}
+		t.suffix = t.parts[last]
+	}
 	switch {
 	case p.plain && len(p.parts) == 1:
 		t.test = func(s string) bool { return s == string(p.parts[0]) }
@@ -82,6 +92,7 @@ func Like(x Expr, pattern string, fold bool, escape rune, not bool) (Expr, error
 	if fold {
 		inner := t.test
 		t.test, t.literal, t.only = func(s string) bool { return inner(foldCase(s)) }, "", false
+		t.parts, t.suffix = nil, ""
 	}
 	return newTextTest(x, t)
 }
@@ -180,6 +191,26 @@ func Substring(e Expr) (col int, sub string, ok bool) {
 		return 0, "", false
 	}
 	return c.at, t.literal, true
+}
+
+// TextTest returns the column of which e is a test that demands that a string
+// occurs in it, and the test.
+func TextTest(e Expr) (col int, test *tokenwatch.TextTest, ok bool) {
+	col, sub, ok := Substring(e)
+	if !ok {
+		return 0, nil, false
+	}
+	t := unwrap(e).(*textTest)
+	test = &tokenwatch.TextTest{Parts: []string{sub}, Suffix: t.suffix, Test: t.test}
+	for _, p := range t.parts {
+		if p != "" && p != sub {
+			test.Parts = append(test.Parts, p)
+		}
+	}
+	if t.only {
+		test.Test = nil
+	}
+	return col, test, true
 }
 
 // pattern is a LIKE pattern cut at its %: the first part must begin the text,

@@ -155,6 +155,23 @@ func (s *Segment) Addresses(_ context.Context, col tokenwatch.Col, lo, hi int) (
 	return codes, distinct, true, nil
 }
 
+// Search is what a store would give of a merged segment.
+func (s *Segment) Search(_ context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error) {
+	if !s.merged || col.Kind() != tokenwatch.KindString {
+		return nil, false, nil
+	}
+	for i := lo; i < hi; i++ {
+		if !s.b.Has(col, i) {
+			continue
+		}
+		text := s.b.Text(col, i)
+		if test.Test == nil && strings.Contains(text, test.Parts[0]) || test.Test != nil && test.Test(text) {
+			rows = append(rows, int32(i-lo))
+		}
+	}
+	return rows, true, nil
+}
+
 func (s *Segment) count(col tokenwatch.Col) []storage.ValueCount {
 	at := make(map[storage.ValueCount]int)
 	for i := range s.b.Rows() {

@@ -142,6 +142,12 @@ func checkMerged(t *testing.T, m *Merged, entries []tokenwatch.Entry, what strin
 			t.Fatalf("%s: rows %d and %d are out of order: %q at %d, %q at %d", what, i-1, i, a, all.Int(tokenwatch.ColTime, i-1), b, all.Int(tokenwatch.ColTime, i))
 		}
 	}
+	if m.Rows() > 0 {
+		rng := rand.New(rand.NewPCG(uint64(m.Rows()), 3))
+		for _, c := range []tokenwatch.Col{tokenwatch.ColPath, tokenwatch.ColRequestID, tokenwatch.ColResource, tokenwatch.ColError} {
+			searched(t, rng, m, c)
+		}
+	}
 	for c := range tokenwatch.Col(tokenwatch.NumColumns) {
 		lo := m.Rows() / 3
 		hi := max(lo, m.Rows()*4/5)
@@ -223,7 +229,9 @@ func readAll(m *Merged) error {
 	for c := range tokenwatch.Col(tokenwatch.NumColumns) {
 		_, counting := m.Counts(c)
 		_, valuing := m.Values(c)
-		err = errors.Join(err, counting, valuing)
+		test := &tokenwatch.TextTest{Parts: []string{"a1"}, Test: func(s string) bool { return s > "a" }}
+		_, _, searching := m.Search(c, test, 0, m.Rows())
+		err = errors.Join(err, counting, valuing, searching)
 	}
 	for _, k := range series.Kinds {
 		_, summing := m.Series(k, series.AllMeasures)

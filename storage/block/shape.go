@@ -340,17 +340,8 @@ func appendDecimal(dst []byte, v uint64) []byte {
 
 // shapes reads the strings that Encoder.shapes wrote: their lengths and text.
 func (r *reader) shapes(lengths []int32, buf *[]byte) []byte {
-	n := len(lengths)
-	distinct := r.count(maxShapes)
-	if r.byte() != stringsPlain {
-		r.fail("shapes are written in an unknown way")
-	}
-	templates := r.plainStrings(distinct, 0, nil, 0, buf)
-	if !r.take(n, 4) || r.err != nil {
-		return nil
-	}
-	codes := make([]uint32, n)
-	unpack(r, codes, buf)
+	templates, codes := r.shapeCodes(len(lengths), new([]uint32), buf)
+	distinct := templates.Len()
 	list := make([]shape, distinct)
 	for i := range list {
 		var ok bool
@@ -381,16 +372,8 @@ func (r *reader) shapes(lengths []int32, buf *[]byte) []byte {
 	text := make([]byte, 0, total)
 	for i, c := range codes {
 		start := len(text)
-		for _, p := range list[c].parts {
-			if p.text != "" {
-				text = append(text, p.text...)
-				continue
-			}
-			var ok bool
-			if text, ok = fill.put(text, p.class, p.n); !ok {
-				r.fail("slots without anything to fill them")
-				return nil
-			}
+		if text = fill.build(r, text, &list[c]); r.err != nil {
+			return nil
 		}
 		lengths[i] = int32(len(text) - start)
 	}

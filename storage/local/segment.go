@@ -112,6 +112,17 @@ func (g *mergedSegment) Addresses(ctx context.Context, col tokenwatch.Col, lo, h
 	return codes, distinct, ok, err
 }
 
+func (g *mergedSegment) Search(ctx context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	err = g.read(func() (err error) {
+		rows, ok, err = g.m.Search(col, test, lo, hi)
+		return err
+	})
+	return rows, ok, err
+}
+
 func (g *mergedSegment) Select(ctx context.Context, cols tokenwatch.ColSet) (*tokenwatch.Batch, error) {
 	return g.SelectRows(ctx, cols, 0, g.Rows())
 }

@@ -193,6 +193,11 @@ func (a *appended) Addresses(context.Context, tokenwatch.Col, int, int) (codes [
 	return nil, nil, false, nil
 }
 
+// Search: there are no shapes.
+func (a *appended) Search(context.Context, tokenwatch.Col, *tokenwatch.TextTest, int, int) (rows []int32, ok bool, err error) {
+	return nil, false, nil
+}
+
 // TokenRows: the rows are in the order of the log.
 func (a *appended) TokenRows(tokenwatch.TokenID) (lo, hi int, ok bool) { return 0, 0, false }
 
