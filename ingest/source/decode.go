@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
@@ -38,43 +39,82 @@ func expand(r *bufio.Reader, coding string) (io.ReadCloser, bool, error) {
 		if err != nil {
 			return nil, true, broken(err)
 		}
-		return expanded{z, func() { z.Close() }}, true, nil
+		return &expanded{from: z, close: func() { z.Close() }}, true, nil
 	case bytes.HasPrefix(head, gzipMagic):
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, true, broken(err)
-		}
-		return expanded{z, func() { z.Close() }}, true, nil
+		return gzips.open(r)
 	case bytes.HasPrefix(head, zstdMagic):
-		z, err := zstd.NewReader(r,
-			zstd.WithDecoderConcurrency(1), // decodes as it is read, without goroutines
-			zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, true, broken(err)
-		}
-		return expanded{z, z.Close}, true, nil
+		return zstds.open(r)
 	default:
 		return io.NopCloser(r), false, nil
 	}
 }
 
-// expanded is a decompressor that says of broken data what a sender may know.
-type expanded struct {
+// decompressor is what gzip and zstd have in common.
+type decompressor interface {
 	io.Reader
-	close func()
+	Reset(io.Reader) error
 }
 
-func (e expanded) Read(p []byte) (int, error) {
-	n, err := e.Reader.Read(p)
+// decompressors keeps idle ones: to make one costs more than to expand a small
+// request with it.
+type decompressors struct{ pool sync.Pool }
+
+var gzips = decompressors{sync.Pool{New: func() any { return decompressor(new(gzip.Reader)) }}}
+
+var zstds = decompressors{sync.Pool{New: func() any {
+	z, err := zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(1), // decodes as it is read, without goroutines
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		panic("source: zstd options: " + err.Error()) // they are constant
+	}
+	return decompressor(z)
+}}}
+
+// open begins to expand r.
+func (d *decompressors) open(r io.Reader) (io.ReadCloser, bool, error) {
+	z := d.pool.Get().(decompressor)
+	close := func() {
+		z.Reset(nothing{}) // lets go of r
+		d.pool.Put(z)
+	}
+	if err := z.Reset(r); err != nil {
+		close()
+		return nil, true, broken(err)
+	}
+	return &expanded{from: z, close: close}, true, nil
+}
+
+// nothing is an empty stream.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+func (nothing) ReadByte() (byte, error)  { return 0, io.EOF }
+
+// expanded is a decompressor that says of broken data what a sender may know. Its
+// decompressor is another's once it is closed.
+type expanded struct {
+	from  io.Reader
+	close func() // nil when closed
+}
+
+func (e *expanded) Read(p []byte) (int, error) {
+	if e.close == nil {
+		return 0, io.ErrClosedPipe
+	}
+	n, err := e.from.Read(p)
 	if err != nil && err != io.EOF {
 		err = broken(err)
 	}
 	return n, err
 }
 
-func (e expanded) Close() error {
-	e.close()
+func (e *expanded) Close() error {
+	if e.close != nil {
+		e.close()
+		e.from, e.close = nil, nil
+	}
 	return nil
 }
 
