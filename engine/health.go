@@ -31,6 +31,7 @@ type health struct {
 	alarms map[alarmKey]*alarm
 	judged int32 // minute of the last look at hours that have not settled
 	now    int32 // minute of the greatest event time, for readers
+	latest int32 // the same as of the last entry that was observed
 	holes  atomic.Pointer[map[string][]sources.Hole]
 	out    []tokenwatch.Finding
 	dirty  bool
@@ -80,10 +81,8 @@ func newHealth(t *tenant) *health {
 func (h *health) observe(entry tokenwatch.Entry, r *feature.Rows) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	clock := int32(-1)
-	if g := h.watermark.Greatest(); g > 0 {
-		clock = int32(g / int64(time.Minute))
-	}
+	h.latest = max(h.latest, h.minute())
+	clock := h.latest // as of the entry before, however many are taken in together
 	seen := map[string]*sources.Observation{}
 	of := func(name string) *sources.Observation {
 		o := seen[name]
@@ -109,6 +108,7 @@ func (h *health) observe(entry tokenwatch.Entry, r *feature.Rows) {
 		if o.Rejects > 0 {
 			h.judged = 0 // look again though no minute has passed
 		}
+		h.latest = max(h.latest, int32(o.Newest/int64(time.Minute)))
 	}
 	h.dirty = h.dirty || len(seen) > 0
 }

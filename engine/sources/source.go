@@ -81,7 +81,7 @@ type Observation struct {
 	Newest  int64 // greatest event time of its rows, UTC nanoseconds; 0 if it has none
 	Rejects int64
 	Minutes []Minute // events within the windows, in any order
-	Clock   int32    // minute that rejects are counted in where no event tells the time; negative: none is known
+	Clock   int32    // minute that rejects are counted in where no event tells the time; 0: none is known
 }
 
 // Minute is how many events there were in one minute.
@@ -119,7 +119,7 @@ func (s *Source) Take(o *Observation) {
 		latest := slices.MaxFunc(o.Minutes, func(a, b Minute) int { return cmp.Compare(a.Minute, b.Minute) })
 		at = latest.Minute
 	}
-	if o.Rejects > 0 && at >= 0 {
+	if o.Rejects > 0 && at > 0 {
 		if h := s.hour(max(at/60, s.Settled)); h != nil {
 			h.Rejects += o.Rejects
 		}
