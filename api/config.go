@@ -68,6 +68,11 @@ type Ingest struct {
 	// Routes are patterns of net/http, each with a method. "GET /{$}" is asked by
 	// clients that accept JSON and no page.
 	Routes []string
+	// Signed answers senders who have no API key and sign what they send instead. It
+	// sees to who they are itself, and answers 401 to others, which counts against
+	// their address. May be nil; SignedRoute is its pattern.
+	Signed      http.Handler
+	SignedRoute string
 }
 
 // Store is what the server asks of a store.

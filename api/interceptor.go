@@ -33,17 +33,31 @@ func (g *gate) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo
 	return next(srv, &guarded{ss, g})
 }
 
-// guarded is a stream whose key must still hold when something is sent.
+// guarded is a stream whose key must still hold when something is sent or taken.
 type guarded struct {
 	grpc.ServerStream
 	gate *gate
 }
 
 func (s *guarded) SendMsg(m any) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(m)
+}
+
+func (s *guarded) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.check()
+}
+
+func (s *guarded) check() error {
 	if who, ok := tokenwatch.PrincipalFrom(s.Context()); ok && !s.gate.keys.holds(who.ID) {
 		return v1.Unauthenticated()
 	}
-	return s.ServerStream.SendMsg(m)
+	return nil
 }
 
 // settle turns what a handler ended with, a panic too, into the error that is

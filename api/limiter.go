@@ -57,6 +57,21 @@ func (l *limiter) failed(from netip.Addr) time.Duration {
 	return wait
 }
 
+// wait returns how long an address is to wait because it has had too many failures,
+// 0 if it has not. It counts nothing.
+func (l *limiter) wait(from netip.Addr) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, ok := l.left[network(from)]
+	if !ok {
+		return 0
+	}
+	if n := a.n + float64(l.now().Sub(a.at))/float64(l.every); n < 1 {
+		return time.Duration((1 - n) * float64(l.every))
+	}
+	return 0
+}
+
 // forget drops the addresses that have their whole allowance again.
 func (l *limiter) forget(now time.Time) {
 	for key, a := range l.left {

@@ -75,7 +75,7 @@ func describeIngest(paths map[string]any) error {
 		map[string]any{"name": "format", "in": "query", "type": "string", "default": "auto", "description": "Name of a format, or auto."},
 		map[string]any{"name": "source", "in": "query", "type": "string", "description": "Which input the records belong to."},
 		map[string]any{"name": "Idempotency-Key", "in": "header", "type": "string", "description": "The same key with the same records is stored once; with others it is refused."},
-		map[string]any{"name": "Content-Encoding", "in": "header", "type": "string", "enum": []string{"identity", "gzip", "zstd"}},
+		map[string]any{"name": "Content-Encoding", "in": "header", "type": "string", "enum": []string{"identity", "gzip", "zstd", "deflate", "snappy"}},
 		map[string]any{"name": "records", "in": "body", "required": true, "schema": map[string]any{"type": "string", "format": "binary"}},
 	}
 	return nil

@@ -31,6 +31,9 @@ func bindings() ([]binding, error) {
 		for i := range file.Services().Len() {
 			methods := file.Services().Get(i).Methods()
 			for j := range methods.Len() {
+				if methods.Get(j).IsStreamingClient() {
+					continue // HTTP/1.1 has no form for it
+				}
 				var b binding
 				if b, err = bindingOf(methods.Get(j)); err != nil {
 					return false

@@ -33,6 +33,7 @@ type route struct {
 	query        []string // parameters it takes
 	ownQuery     bool     // it checks its parameters itself
 	stream       bool     // the body is its own business, and it may take long
+	signed       bool     // the handler itself sees to who calls
 	handler      http.Handler
 
 	summary, produces string // for the OpenAPI document
@@ -145,6 +146,27 @@ func (s *Server) senders(mux *http.ServeMux) {
 			mux.Handle(r, to)
 		}
 	}
+	if signed := s.config.Ingest.Signed; signed != nil {
+		mux.Handle(s.config.Ingest.SignedRoute, s.guard(route{signed: true, ownQuery: true, stream: true, handler: s.counted(signed)}))
+	}
+}
+
+// counted counts what a handler takes for a stranger against the address, and lets
+// an address that has had too many failures wait.
+func (s *Server) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from := remote(r)
+		if wait := s.gate.failures.wait(from); wait > 0 {
+			writeError(w, v1.Fail(v1.ReasonRateLimited, "too many failed attempts from this address", wait))
+			return
+		}
+		answer := &statusWriter{ResponseWriter: w, refused: func(int) {}}
+		next.ServeHTTP(answer, r)
+		if answer.code == http.StatusUnauthorized {
+			s.gate.metrics.refused("", v1.ReasonUnauthenticated)
+			s.gate.failures.failed(from)
+		}
+	})
 }
 
 // root answers with the page, or hands on to the senders' handler: clients of
@@ -173,7 +195,7 @@ func (s *Server) guard(to route) http.Handler {
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(s.config.Limits.Write)); err != nil {
 			return // the connection has gone
 		}
-		if !grants[to.grant].public {
+		if !grants[to.grant].public && !to.signed {
 			who, err := s.gate.authenticate(r.Header.Values("Authorization"), from)
 			if err != nil {
 				writeError(w, err)

@@ -172,7 +172,8 @@ func TestUnknownParameters(t *testing.T) {
 	}
 }
 
-// TestBindings: every method has a path of its own, in a template that the gateway
+// TestBindings: every method has a path of its own, but for the stream, which
+// HTTP/1.1 has no form for, in a template that the gateway
 // writes as we do when parameters are looked up by it.
 func TestBindings(t *testing.T) {
 	paths, err := bindings()
@@ -181,7 +182,7 @@ func TestBindings(t *testing.T) {
 	}
 	granted := 0
 	for name := range grants {
-		if strings.HasPrefix(name, "/tokenwatch.v1.") {
+		if strings.HasPrefix(name, "/tokenwatch.v1.") && name != "/tokenwatch.v1.Ingest/Stream" {
 			granted++
 		}
 	}

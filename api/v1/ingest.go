@@ -2,6 +2,13 @@ package v1
 
 import (
 	"context"
+	"errors"
+	"io"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/tokenwatch/tokenwatch"
 	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
@@ -35,7 +42,8 @@ type Pipeline interface {
 // ingest answers the service Ingest.
 type ingest struct {
 	pb.UnimplementedIngestServer
-	to Pipeline
+	to       Pipeline
+	draining <-chan struct{}
 }
 
 // MaxRecords is how many bytes of records one call of Ingest may carry.
@@ -53,6 +61,85 @@ func (s *ingest) Ingest(ctx context.Context, req *pb.IngestRequest) (*pb.IngestR
 	if err != nil {
 		return nil, err
 	}
+	out, err := s.take(ctx, who, req)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Stream answers batches one by one. It ends with the stream, or when the server
+// begins to stop, and never between a batch and its answer.
+func (s *ingest) Stream(stream grpc.BidiStreamingServer[pb.StreamIngestRequest, pb.StreamIngestResponse]) error {
+	ctx := stream.Context()
+	who, err := caller(ctx)
+	if err != nil {
+		return err
+	}
+	type received struct {
+		m   *pb.StreamIngestRequest
+		err error
+	}
+	in := make(chan received) // without room: what is not asked for stays in the stream
+	go func() {
+		for {
+			m, err := stream.Recv()
+			select {
+			case in <- received{m, err}:
+			case <-ctx.Done(): // also when this handler has returned
+				return
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		select {
+		case <-s.draining:
+			return Fail(tokenwatch.RefusedUnavailable, "the server is stopping", streamRetry)
+		case r := <-in:
+			if errors.Is(r.err, io.EOF) {
+				return nil
+			}
+			if r.err != nil {
+				return r.err
+			}
+			out := &pb.StreamIngestResponse{Sequence: r.m.GetSequence()}
+			// What was received is stored whether or not its sender waits for it.
+			if out.Result, err = s.take(context.WithoutCancel(ctx), who, r.m.GetBatch()); err != nil {
+				if out.Failure = failureOf(err); out.Failure == nil {
+					return err
+				}
+			}
+			if err := stream.Send(out); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+const streamRetry = 5 * time.Second // until another server may be there
+
+// failureOf is a refusal as a stream tells it; nil if err is a fault of ours.
+func failureOf(err error) *pb.IngestFailure {
+	answer, fault := Status(err)
+	if fault {
+		return nil
+	}
+	st := status.Convert(answer)
+	out := &pb.IngestFailure{Code: int32(st.Code()), Reason: Reason(answer), Message: text(st.Message())}
+	for _, d := range st.Details() {
+		if retry, ok := d.(*errdetails.RetryInfo); ok {
+			out.RetryDelay = retry.GetRetryDelay()
+		}
+	}
+	return out
+}
+
+// take takes one batch in. The answer is there beside the error where every record
+// was refused.
+func (s *ingest) take(ctx context.Context, who tokenwatch.Principal, req *pb.IngestRequest) (*pb.IngestResponse, error) {
 	if s.to == nil {
 		return nil, Fail(tokenwatch.RefusedUnavailable, "this server takes no logs in", 0)
 	}
@@ -78,7 +165,7 @@ func (s *ingest) Ingest(ctx context.Context, req *pb.IngestRequest) (*pb.IngestR
 		d.Source = "default" // as over REST
 	}
 	done, err := s.to.Ingest(ctx, d)
-	if err != nil {
+	if refusal := (*tokenwatch.Refusal)(nil); err != nil && (!errors.As(err, &refusal) || refusal.Reason != tokenwatch.RefusedAllRejected) {
 		return nil, err
 	}
 	out := &pb.IngestResponse{
@@ -88,7 +175,7 @@ func (s *ingest) Ingest(ctx context.Context, req *pb.IngestRequest) (*pb.IngestR
 	for _, r := range done.Rejected[:min(len(done.Rejected), maxLists)] {
 		out.Rejected = append(out.Rejected, fromReject(r))
 	}
-	return out, nil
+	return out, err
 }
 
 // printable tells whether s is ASCII without control characters.

@@ -105,7 +105,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterSourcesServer(s, &sources{store: c.Sources, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})
-	pb.RegisterIngestServer(s, &ingest{to: c.Ingest})
+	pb.RegisterIngestServer(s, &ingest{to: c.Ingest, draining: c.Draining})
 	if c.Queries == nil {
 		c.Queries = &Queries{}
 	}

@@ -126,11 +126,12 @@ type ingestConfig struct {
 	Compressed size `yaml:"compressed" doc:"one compressed request, as sent"`
 	Expanded   size `yaml:"expanded" doc:"one request, decoded"`
 
-	Syslog  []syslogConfig `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
-	Files   []tailConfig   `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
-	Kafka   []kafkaConfig  `yaml:"kafka" doc:"topics to consume: brokers, topics, group, source; also tls, user, password_file, scram"`
-	NATS    []natsConfig   `yaml:"nats" doc:"JetStream streams: url, stream, subject, source; also durable, credentials_file"`
-	Buckets []bucketConfig `yaml:"buckets" doc:"S3-compatible buckets: bucket, prefix, region, source; also endpoint, access_id, secret_file, every, since"`
+	Syslog   []syslogConfig  `yaml:"syslog" doc:"listeners: network (udp, tcp, tls), addr, source; also tenant, format"`
+	Files    []tailConfig    `yaml:"files" doc:"files to follow: paths (patterns), source; also tenant, format"`
+	Kafka    []kafkaConfig   `yaml:"kafka" doc:"topics to consume: brokers, topics, group, source; also tls, user, password_file, scram"`
+	NATS     []natsConfig    `yaml:"nats" doc:"JetStream streams: url, stream, subject, source; also durable, credentials_file"`
+	Webhooks []webhookConfig `yaml:"webhooks" doc:"hooks that GitHub calls, at /v1/webhooks/github/NAME: name, secret_file (a secret a line); also source, tenant"`
+	Buckets  []bucketConfig  `yaml:"buckets" doc:"S3-compatible buckets: bucket, prefix, region, source; also endpoint, access_id, secret_file, every, since"`
 
 	Formats map[string]customFormat `yaml:"formats" doc:"formats of one's own by name, looked for first: one of nginx, apache, tomcat, envoy, grok (with patterns), w3c, csv"`
 	custom  []format.Format         `yaml:"-"`

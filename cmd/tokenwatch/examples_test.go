@@ -130,6 +130,7 @@ func TestLists(t *testing.T) {
 	for _, e := range source.Endpoints {
 		protocols = append(protocols, [2]string{strings.Join(e.Routes, "`, `"), e.Doc})
 	}
+	protocols = append(protocols, [2]string{source.WebhookRoute, "GitHub's webhooks, for each that is configured; known by its signature, not by an API key"})
 	for path, list := range map[string]struct {
 		title string
 		head  [2]string

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,39 @@ type bucketConfig struct {
 	Format     string        `yaml:"format"`
 }
 
+// webhookConfig is one hook that GitHub calls.
+type webhookConfig struct {
+	Name       string `yaml:"name"`
+	SecretFile string `yaml:"secret_file"`
+	Source     string `yaml:"source"`
+	Tenant     string `yaml:"tenant"`
+}
+
+// webhooks reads the secrets of the hooks.
+func (c *ingestConfig) webhooks() ([]source.Webhook, error) {
+	var hooks []source.Webhook
+	for _, h := range c.Webhooks {
+		text, err := secretFrom(h.SecretFile)
+		if err != nil {
+			return nil, usage("ingest.webhooks: %w", err)
+		}
+		hook := source.Webhook{Name: h.Name, Tenant: cmp.Or(h.Tenant, tokenwatch.DefaultTenant), Source: cmp.Or(h.Source, "github-"+h.Name)}
+		for _, secret := range strings.Fields(text) {
+			if len(secret) < minWebhookSecret {
+				return nil, usage("ingest.webhooks: a secret of %s has less than %d characters", h.Name, minWebhookSecret)
+			}
+			hook.Secrets = append(hook.Secrets, []byte(secret))
+		}
+		if len(hook.Secrets) == 0 {
+			return nil, usage("ingest.webhooks: the secret file of %s is empty", h.Name)
+		}
+		hooks = append(hooks, hook)
+	}
+	return hooks, nil
+}
+
+const minWebhookSecret = 16 // characters: whoever guesses it may write the log
+
 // checkInputs looks at what the server is to take in by itself.
 func (c *config) checkInputs() error {
 	for _, s := range c.Ingest.Syslog {
@@ -109,6 +143,14 @@ func (c *config) checkInputs() error {
 	for _, n := range c.Ingest.NATS {
 		if n.URL == "" || n.Stream == "" {
 			return usage("ingest.nats: an entry has no url or no stream")
+		}
+	}
+	for i, h := range c.Ingest.Webhooks {
+		if !validTenant(h.Name) || h.SecretFile == "" {
+			return usage("ingest.webhooks: an entry has no secret_file, or its name is not 1 to 64 of a-z, 0-9, - and _")
+		}
+		if slices.ContainsFunc(c.Ingest.Webhooks[:i], func(o webhookConfig) bool { return o.Name == h.Name }) {
+			return usage("ingest.webhooks: a name is there twice")
 		}
 	}
 	for _, b := range c.Ingest.Buckets {

@@ -193,11 +193,12 @@ type asked struct {
 // newServer puts the API before the works.
 func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, certificate *tls.Config, asks asked) (*api.Server, error) {
 	cfg := w.cfg
+	senders := source.HTTPConfig{Limits: cfg.limits(), Refused: m.Refused, Logger: w.log}
 	conf := api.Config{
 		HTTPAddr: cfg.HTTP, GRPCAddr: cfg.GRPC, Insecure: cfg.Insecure, Limits: cfg.apiLimits(),
 		Store: w.site.store,
 		Ingest: api.Ingest{
-			Handler: source.NewHTTP(w.pipeline, source.HTTPConfig{Limits: cfg.limits(), Refused: m.Refused, Logger: w.log}),
+			Handler: source.NewHTTP(w.pipeline, senders),
 			Routes:  source.Routes(),
 		},
 		Services: func(r grpc.ServiceRegistrar) { source.RegisterOTLP(r, w.pipeline) },
@@ -215,6 +216,13 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 	}
 	conf.Queries = &v1.Queries{Engine: newQueries(cfg.Query, w.site.store, conf.Tokens, asks.wall.names, c.now)}
 	conf.Version, conf.Commit = build()
+	hooks, err := cfg.Ingest.webhooks()
+	if err != nil {
+		return nil, err
+	}
+	if len(hooks) > 0 {
+		conf.Ingest.Signed, conf.Ingest.SignedRoute = source.NewWebhooks(w.pipeline, senders, hooks...), source.WebhookRoute
+	}
 	server, err := api.New(conf)
 	if errors.Is(err, api.ErrCleartext) {
 		return nil, usage("%w", err)

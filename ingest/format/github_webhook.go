@@ -8,7 +8,8 @@ import (
 )
 
 // githubWebhook is the payloads of GitHub's webhooks, and the alerts its API
-// lists. A payload does not name its event, which is told by what it holds. Most
+// lists. A payload does not name its event; where the header that does was not kept
+// beside it, as github_event, it is told by what the payload holds. Most
 // have no time of their own: they are of their arrival.
 var githubWebhook = product{
 	name: "github_webhook",
@@ -19,6 +20,8 @@ var githubWebhook = product{
 	},
 	under: []string{"payload.", "body."},
 	fields: `
+github_event                        = @event
+github_delivery                     = request_id
 action                              = @action
 sender.login                        = actor attrs.user.name
 sender.id                           = attrs.user.id
@@ -206,6 +209,8 @@ installation_repositories.*               = credential +scope_changed type:githu
 github_app_authorization.revoked          = credential
 organization.member_removed               = admin +owner_left
 organization.*                            = admin
+github_app_authorization.*                = credential
+installation_target.*                     = admin
 member.*                                  = admin
 membership.*                              = admin
 org_block.*                               = admin
@@ -285,6 +290,9 @@ security_advisory.*                       = read
 
 // webhookEvent tells a payload's event by what only it holds.
 func (p *auditParser) webhookEvent() string {
+	if event := p.text("event"); event != nil {
+		return string(event)
+	}
 	for _, t := range [...]struct{ holds, event string }{
 		{"alerttype", "secret_scanning_alert"},
 		{"secrettype", "secret_scanning_alert"},

@@ -142,7 +142,7 @@ func (b *Bucket) take(ctx context.Context, client *minio.Client, object minio.Ob
 		return err
 	}
 	defer body.Close()
-	plain, _, err := expand(bufio.NewReaderSize(body, 64<<10), "")
+	plain, _, err := expand(bufio.NewReaderSize(body, 64<<10), "", nil)
 	if err != nil {
 		b.leave(ctx, object.Key, "cannot be expanded", err)
 		return nil

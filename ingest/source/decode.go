@@ -8,7 +8,9 @@ import (
 	"io"
 	"sync"
 
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 
@@ -22,24 +24,33 @@ const maxWindow = 8 << 20
 var (
 	gzipMagic = []byte{0x1f, 0x8b}
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+
+	snappyMagic = []byte("\xff\x06\x00\x00sNaPpY") // of the framing format
 )
 
+// codingNames lists the content codings that a body may have, as they are said to senders.
+const codingNames = "gzip, zstd, deflate, snappy"
+
 // expand returns the plain bytes of r and whether they were compressed, which
-// its first bytes tell: no log begins with those of gzip or zstd. Deflate has no
-// such beginning and is believed by its name. The result is closed after use; r
-// is not.
-func expand(r *bufio.Reader, coding string) (io.ReadCloser, bool, error) {
-	head, err := r.Peek(len(zstdMagic))
+// its first bytes tell: no log begins with those of gzip or zstd. Deflate and
+// snappy have no such beginning and are believed by their name. The result is
+// closed after use; r is not. A snappy block, which cannot be expanded piece by
+// piece, is refused if it says that it is larger than within allows.
+func expand(r *bufio.Reader, coding string, within func(packed, plain int64) error) (io.ReadCloser, bool, error) {
+	head, err := r.Peek(len(snappyMagic))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err
 	}
 	switch {
-	case coding == "deflate" && len(head) > 0:
-		z, err := zlib.NewReader(r) // RFC 9110, section 8.4.1.2
-		if err != nil {
-			return nil, true, broken(err)
+	case len(head) == 0:
+		return io.NopCloser(r), false, nil
+	case coding == "deflate":
+		return inflate(r, head)
+	case coding == "snappy":
+		if bytes.HasPrefix(head, snappyMagic) {
+			return &expanded{from: s2.NewReader(r, s2.ReaderMaxBlockSize(64<<10)), close: func() {}}, true, nil
 		}
-		return &expanded{from: z, close: func() { z.Close() }}, true, nil
+		return &expanded{from: &block{r: r, within: within}, close: func() {}}, true, nil
 	case bytes.HasPrefix(head, gzipMagic):
 		return gzips.open(r)
 	case bytes.HasPrefix(head, zstdMagic):
@@ -47,6 +58,56 @@ func expand(r *bufio.Reader, coding string) (io.ReadCloser, bool, error) {
 	default:
 		return io.NopCloser(r), false, nil
 	}
+}
+
+// inflate expands deflate: a zlib stream (RFC 9110, section 8.4.1.2), or, as some
+// clients send it, the bare data, which begin differently.
+func inflate(r *bufio.Reader, head []byte) (io.ReadCloser, bool, error) {
+	if len(head) < 2 || head[0]&0x0f != 8 || (int(head[0])<<8|int(head[1]))%31 != 0 {
+		z := flate.NewReader(r)
+		return &expanded{from: z, close: func() { z.Close() }}, true, nil
+	}
+	z, err := zlib.NewReader(r)
+	if err != nil {
+		return nil, true, broken(err)
+	}
+	return &expanded{from: z, close: func() { z.Close() }}, true, nil
+}
+
+// block is a snappy block, expanded whole when it is first read.
+type block struct {
+	r      io.Reader // nil when it was read
+	within func(packed, plain int64) error
+	plain  bytes.Reader
+	err    error
+}
+
+func (b *block) Read(p []byte) (int, error) {
+	if b.r != nil {
+		b.err = b.expand()
+		b.r = nil
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return b.plain.Read(p)
+}
+
+func (b *block) expand() error {
+	packed, err := io.ReadAll(b.r)
+	if err != nil {
+		return err
+	}
+	size, err := s2.DecodedLen(packed)
+	if err != nil {
+		return err
+	}
+	if err := b.within(int64(len(packed)), int64(size)); err != nil {
+		return err
+	}
+	plain, err := s2.Decode(nil, packed)
+	b.plain.Reset(plain)
+	return err
 }
 
 // decompressor is what gzip and zstd have in common.

@@ -39,12 +39,12 @@ func TestDecompressorsAgain(t *testing.T) {
 					if n%3 == 1 { // damaged in its middle, or cut
 						broken := bytes.Clone(b[:len(b)-n%7])
 						broken[len(broken)/2] ^= 0x40
-						if r, _, err := expand(bufio.NewReader(bytes.NewReader(broken)), ""); err == nil {
+						if r, _, err := expand(bufio.NewReader(bytes.NewReader(broken)), "", nil); err == nil {
 							io.Copy(io.Discard, r)
 							r.Close()
 						}
 					}
-					r, compressed, err := expand(bufio.NewReader(bytes.NewReader(b)), "")
+					r, compressed, err := expand(bufio.NewReader(bytes.NewReader(b)), "", nil)
 					if err != nil || !compressed {
 						t.Errorf("%s: %v, compressed %v", name, err, compressed)
 						return
@@ -72,7 +72,7 @@ func BenchmarkExpand(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				r, _, err := expand(bufio.NewReader(bytes.NewReader(body)), "")
+				r, _, err := expand(bufio.NewReader(bytes.NewReader(body)), "", nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -182,7 +182,7 @@ func chunkKey(c chunk) string {
 // Expand returns the plain bytes of a file that may be gzip or zstd, and a
 // function to call after use.
 func Expand(r io.Reader) (io.Reader, func(), error) {
-	plain, _, err := expand(bufio.NewReaderSize(r, 64<<10), "")
+	plain, _, err := expand(bufio.NewReaderSize(r, 64<<10), "", nil)
 	if err != nil {
 		return nil, nil, err
 	}

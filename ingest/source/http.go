@@ -88,11 +88,7 @@ func NewHTTP(to Pipeline, c HTTPConfig) *HTTP {
 // the request's context and answers 401 without one.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, ok := tokenwatch.PrincipalFrom(r.Context()); !ok {
-		write(w, http.StatusUnauthorized, failure{
-			Code:    16,
-			Message: "unauthenticated",
-			Details: []detail{{Type: "type.googleapis.com/google.rpc.ErrorInfo", Reason: "unauthenticated", Domain: errorDomain}},
-		})
+		unauthenticated(w)
 		return
 	}
 	if _, pattern := h.mux.Handler(r); pattern == "" {
@@ -152,7 +148,7 @@ func (h *HTTP) open(w http.ResponseWriter, r *http.Request) (io.Reader, func(), 
 	control := http.NewResponseController(w)
 	in := &wire{r: r.Body, deadline: control.SetReadDeadline, start: h.now(), limits: &limits}
 	buffer := bufio.NewReader(in)
-	plain, compressed, err := expand(buffer, coding)
+	plain, compressed, err := expand(buffer, coding, limits.allow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,10 +172,12 @@ func codingOf(r *http.Request) (string, error) {
 	for _, c := range codings {
 		switch c = strings.ToLower(strings.TrimSpace(c)); c {
 		case "", "identity":
-		case "gzip", "x-gzip", "zstd", "deflate":
+		case "gzip", "x-gzip", "zstd", "deflate", "snappy":
 			return c, nil
+		case "x-snappy-framed":
+			return "snappy", nil
 		default:
-			return "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "the content encodings are gzip, zstd, deflate and identity"}
+			return "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedEncoding, Detail: "the content encodings are " + codingNames + " and identity"}
 		}
 	}
 	return "", nil

@@ -17,8 +17,10 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -64,12 +66,28 @@ func compress(t testing.TB, coding string, plain []byte) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	var w io.WriteCloser = gzip.NewWriter(&out)
-	if coding == "zstd" {
+	switch coding {
+	case "gzip":
+	case "zstd":
 		z, err := zstd.NewWriter(&out)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w = z
+	case "deflate":
+		w = zlib.NewWriter(&out)
+	case "raw-deflate":
+		z, err := flate.NewWriter(&out, flate.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = z
+	case "snappy-framed":
+		w = snappy.NewBufferedWriter(&out)
+	case "snappy-block":
+		return snappy.Encode(nil, plain)
+	default:
+		t.Fatalf("no coding %s", coding)
 	}
 	if _, err := w.Write(plain); err != nil {
 		t.Fatal(err)
@@ -204,10 +222,12 @@ func lokiPush(text []byte) (push []byte) {
 
 // TestBomb sends what expands a thousandfold and looks at what it made us hold.
 func TestBomb(t *testing.T) {
-	for _, coding := range []string{"gzip", "zstd"} {
-		t.Run(coding, func(t *testing.T) {
+	for form, coding := range map[string]string{
+		"gzip": "gzip", "zstd": "zstd", "deflate": "deflate", "raw-deflate": "deflate", "snappy-framed": "snappy", "snappy-block": "snappy",
+	} {
+		t.Run(form, func(t *testing.T) {
 			line := append(bytes.Repeat([]byte{'a'}, 1023), '\n')
-			bomb := compress(t, coding, bytes.Repeat(line, 128<<10)) // 128 MiB
+			bomb := compress(t, form, bytes.Repeat(line, 128<<10)) // 128 MiB
 			f := &sinkPipeline{}
 			h := NewHTTP(f, HTTPConfig{})
 			r := authenticated(httptest.NewRequest(http.MethodPost, "/v1/ingest", bytes.NewReader(bomb)))
@@ -231,6 +251,55 @@ func TestBomb(t *testing.T) {
 			}
 			t.Logf("%d bytes sent, %d passed, %d allocated in all", len(bomb), f.n, allocated)
 		})
+	}
+}
+
+// TestCodings: every protocol takes every coding, and says alike what it makes of
+// a bomb and of damage.
+func TestCodings(t *testing.T) {
+	bodies := map[string]struct{ kind, body string }{
+		"/v1/ingest":                    {"", "one\ntwo\n"},
+		"/_bulk":                        {"application/x-ndjson", `{"index":{"_index":"i"}}` + "\n" + `{"message":"one"}` + "\n"},
+		"/services/collector/event":     {"", `{"event":"one"}`},
+		"/services/collector/raw":       {"", "one\n"},
+		"/loki/api/v1/push":             {"application/json", `{"streams":[{"stream":{"a":"b"},"values":[["1","one"]]}]}`},
+		"/v1/logs":                      {"application/json", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"one"}}]}]}]}`},
+		"/services/collector/event/1.0": {"", `{"event":"one"}`},
+		"/services/collector/raw/1.0":   {"", "one\n"},
+	}
+	forms := map[string]string{
+		"gzip": "gzip", "zstd": "zstd", "deflate": "deflate", "raw-deflate": "deflate", "snappy-framed": "snappy", "snappy-block": "snappy",
+	}
+	for path, b := range bodies {
+		bomb := bytes.Repeat([]byte(b.body), 4<<20/len(b.body))
+		if b.kind == "application/json" { // one value, and what follows is not looked at
+			bomb = append(bytes.Repeat([]byte(" "), 4<<20), b.body...)
+		}
+		for form, coding := range forms {
+			for _, test := range []struct {
+				name string
+				body []byte
+				code int
+			}{
+				{"whole", compress(t, form, []byte(b.body)), 200},
+				{"cut", func() []byte { c := compress(t, form, []byte(b.body)); return c[:len(c)/2] }(), 400},
+				{"bomb", compress(t, form, bomb), 413},
+			} {
+				p := &fakePipeline{}
+				h := NewHTTP(p, HTTPConfig{Limits: Limits{Expanded: 1 << 20, Floor: 4096, Ratio: 20}})
+				r := authenticated(httptest.NewRequest(http.MethodPost, path, bytes.NewReader(test.body)))
+				r.Header.Set("Content-Encoding", coding)
+				r.Header.Set("Content-Type", b.kind)
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				if test.code == 200 && w.Code/100 == 2 && len(p.stored) > 0 && strings.Contains(p.stored[0], "one") {
+					continue
+				}
+				if w.Code != test.code {
+					t.Errorf("%s in %s, %s: %d %s, stored %q", path, form, test.name, w.Code, w.Body, p.stored)
+				}
+			}
+		}
 	}
 }
 

@@ -87,13 +87,21 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.n += int64(n)
-	switch {
-	case b.n > b.limits.Expanded:
-		return 0, tooLarge(fmt.Sprintf("a body may have %d bytes when expanded", b.limits.Expanded))
-	case b.n > max(b.limits.Floor, b.wire.n*b.limits.Ratio):
-		return 0, tooLarge(fmt.Sprintf("a body may expand to %d times its size", b.limits.Ratio))
+	if refused := b.limits.allow(b.wire.n, b.n); refused != nil {
+		return 0, refused
 	}
 	return n, err
+}
+
+// allow tells whether so many bytes as sent may expand to so many.
+func (l *Limits) allow(sent, plain int64) error {
+	switch {
+	case plain > l.Expanded:
+		return tooLarge(fmt.Sprintf("a body may have %d bytes when expanded", l.Expanded))
+	case plain > max(l.Floor, sent*l.Ratio):
+		return tooLarge(fmt.Sprintf("a body may expand to %d times its size", l.Ratio))
+	}
+	return nil
 }
 
 func tooLarge(detail string) error {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -105,32 +104,18 @@ func lokiStreams(h *HTTP, w http.ResponseWriter, r *http.Request) ([]lokiStream,
 		defer done()
 		return lokiJSON(body)
 	}
-	// Agents call the block's coding by its name, or leave it out.
-	if strings.EqualFold(r.Header.Get("Content-Encoding"), "snappy") {
-		r.Header.Del("Content-Encoding")
+	// A push is a snappy block, whether its coding is named or not.
+	if r.Header.Get("Content-Encoding") == "" {
+		r.Header.Set("Content-Encoding", "snappy")
 	}
-	limits := h.limits
-	limits.Expanded = limits.Compressed
-	bounded := &HTTP{limits: limits, now: h.now}
-	body, done, err := bounded.open(w, r)
+	body, done, err := h.open(w, r)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
-	block, err := io.ReadAll(body)
+	plain, err := io.ReadAll(body)
 	if err != nil {
 		return nil, err
-	}
-	size, err := snappy.DecodedLen(block)
-	switch {
-	case err != nil:
-		return nil, broken(err)
-	case int64(size) > h.limits.Expanded || int64(size) > max(h.limits.Floor, h.limits.Ratio*int64(len(block))):
-		return nil, tooLarge("the block expands to more than a body may")
-	}
-	plain, err := snappy.Decode(nil, block)
-	if err != nil {
-		return nil, broken(err)
 	}
 	streams, err := lokiProto(plain)
 	if err != nil {

@@ -93,7 +93,7 @@ func refuse(w http.ResponseWriter, r *tokenwatch.Refusal, answer *Answer) {
 func advise(w http.ResponseWriter, r *tokenwatch.Refusal) (seconds string) {
 	switch r.Reason {
 	case tokenwatch.RefusedEncoding:
-		w.Header().Set("Accept-Encoding", "gzip, zstd, deflate")
+		w.Header().Set("Accept-Encoding", codingNames)
 	case tokenwatch.RefusedTooSlow:
 		w.Header().Set("Connection", "close")
 	}

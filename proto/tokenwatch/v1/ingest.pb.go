@@ -10,6 +10,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,6 +22,195 @@ const (
 	// Verify that runtime/protoimpl is sufficiently up-to-date.
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
+
+// StreamIngestRequest is one batch of a stream.
+type StreamIngestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sender's number of the batch, which its answer repeats.
+	Sequence      int64          `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Batch         *IngestRequest `protobuf:"bytes,2,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamIngestRequest) Reset() {
+	*x = StreamIngestRequest{}
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamIngestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamIngestRequest) ProtoMessage() {}
+
+func (x *StreamIngestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamIngestRequest.ProtoReflect.Descriptor instead.
+func (*StreamIngestRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *StreamIngestRequest) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *StreamIngestRequest) GetBatch() *IngestRequest {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+// StreamIngestResponse is the answer to one batch.
+type StreamIngestResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Sequence int64                  `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// What became of the batch; also of one whose every record was refused.
+	Result *IngestResponse `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// Why the batch was refused; not there if it was not.
+	Failure       *IngestFailure `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamIngestResponse) Reset() {
+	*x = StreamIngestResponse{}
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamIngestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamIngestResponse) ProtoMessage() {}
+
+func (x *StreamIngestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamIngestResponse.ProtoReflect.Descriptor instead.
+func (*StreamIngestResponse) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *StreamIngestResponse) GetSequence() int64 {
+	if x != nil {
+		return x.Sequence
+	}
+	return 0
+}
+
+func (x *StreamIngestResponse) GetResult() *IngestResponse {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *StreamIngestResponse) GetFailure() *IngestFailure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// IngestFailure is why a batch was refused.
+type IngestFailure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A gRPC status code.
+	Code int32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// One of the reason codes of errors.
+	Reason  string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// After which to send it again; not there if that would not help.
+	RetryDelay    *durationpb.Duration `protobuf:"bytes,4,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestFailure) Reset() {
+	*x = IngestFailure{}
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestFailure) ProtoMessage() {}
+
+func (x *IngestFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestFailure.ProtoReflect.Descriptor instead.
+func (*IngestFailure) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *IngestFailure) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *IngestFailure) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *IngestFailure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *IngestFailure) GetRetryDelay() *durationpb.Duration {
+	if x != nil {
+		return x.RetryDelay
+	}
+	return nil
+}
 
 // IngestRequest is a batch of records.
 type IngestRequest struct {
@@ -39,7 +229,7 @@ type IngestRequest struct {
 
 func (x *IngestRequest) Reset() {
 	*x = IngestRequest{}
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[0]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -51,7 +241,7 @@ func (x *IngestRequest) String() string {
 func (*IngestRequest) ProtoMessage() {}
 
 func (x *IngestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[0]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -64,7 +254,7 @@ func (x *IngestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestRequest.ProtoReflect.Descriptor instead.
 func (*IngestRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{0}
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *IngestRequest) GetFormat() string {
@@ -112,7 +302,7 @@ type IngestResponse struct {
 
 func (x *IngestResponse) Reset() {
 	*x = IngestResponse{}
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[1]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -124,7 +314,7 @@ func (x *IngestResponse) String() string {
 func (*IngestResponse) ProtoMessage() {}
 
 func (x *IngestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[1]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -137,7 +327,7 @@ func (x *IngestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IngestResponse.ProtoReflect.Descriptor instead.
 func (*IngestResponse) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{1}
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *IngestResponse) GetAccepted() int32 {
@@ -194,7 +384,7 @@ type RejectedRecord struct {
 
 func (x *RejectedRecord) Reset() {
 	*x = RejectedRecord{}
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[2]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -206,7 +396,7 @@ func (x *RejectedRecord) String() string {
 func (*RejectedRecord) ProtoMessage() {}
 
 func (x *RejectedRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[2]
+	mi := &file_tokenwatch_v1_ingest_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -219,7 +409,7 @@ func (x *RejectedRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RejectedRecord.ProtoReflect.Descriptor instead.
 func (*RejectedRecord) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{2}
+	return file_tokenwatch_v1_ingest_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RejectedRecord) GetIndex() int32 {
@@ -268,7 +458,20 @@ var File_tokenwatch_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_tokenwatch_v1_ingest_proto_rawDesc = "" +
 	"\n" +
-	"\x1atokenwatch/v1/ingest.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\"\x82\x01\n" +
+	"\x1atokenwatch/v1/ingest.proto\x12\rtokenwatch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\"e\n" +
+	"\x13StreamIngestRequest\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x122\n" +
+	"\x05batch\x18\x02 \x01(\v2\x1c.tokenwatch.v1.IngestRequestR\x05batch\"\xa1\x01\n" +
+	"\x14StreamIngestResponse\x12\x1a\n" +
+	"\bsequence\x18\x01 \x01(\x03R\bsequence\x125\n" +
+	"\x06result\x18\x02 \x01(\v2\x1d.tokenwatch.v1.IngestResponseR\x06result\x126\n" +
+	"\afailure\x18\x03 \x01(\v2\x1c.tokenwatch.v1.IngestFailureR\afailure\"\x91\x01\n" +
+	"\rIngestFailure\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12:\n" +
+	"\vretry_delay\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryDelay\"\x82\x01\n" +
 	"\rIngestRequest\x12\x16\n" +
 	"\x06format\x18\x01 \x01(\tR\x06format\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12'\n" +
@@ -286,10 +489,11 @@ const file_tokenwatch_v1_ingest_proto_rawDesc = "" +
 	"\x06length\x18\x03 \x01(\x03R\x06length\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x06 \x01(\tR\x06detail2l\n" +
+	"\x06detail\x18\x06 \x01(\tR\x06detail2\xc3\x01\n" +
 	"\x06Ingest\x12b\n" +
 	"\x06Ingest\x12\x1c.tokenwatch.v1.IngestRequest\x1a\x1d.tokenwatch.v1.IngestResponse\"\x1b\x82\xd3\xe4\x93\x02\x15:\arecords\"\n" +
-	"/v1/ingestBCZAgithub.com/tokenwatch/tokenwatch/proto/tokenwatch/v1;tokenwatchv1b\x06proto3"
+	"/v1/ingest\x12U\n" +
+	"\x06Stream\x12\".tokenwatch.v1.StreamIngestRequest\x1a#.tokenwatch.v1.StreamIngestResponse(\x010\x01BCZAgithub.com/tokenwatch/tokenwatch/proto/tokenwatch/v1;tokenwatchv1b\x06proto3"
 
 var (
 	file_tokenwatch_v1_ingest_proto_rawDescOnce sync.Once
@@ -303,21 +507,31 @@ func file_tokenwatch_v1_ingest_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_ingest_proto_rawDescData
 }
 
-var file_tokenwatch_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_tokenwatch_v1_ingest_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_tokenwatch_v1_ingest_proto_goTypes = []any{
-	(*IngestRequest)(nil),  // 0: tokenwatch.v1.IngestRequest
-	(*IngestResponse)(nil), // 1: tokenwatch.v1.IngestResponse
-	(*RejectedRecord)(nil), // 2: tokenwatch.v1.RejectedRecord
+	(*StreamIngestRequest)(nil),  // 0: tokenwatch.v1.StreamIngestRequest
+	(*StreamIngestResponse)(nil), // 1: tokenwatch.v1.StreamIngestResponse
+	(*IngestFailure)(nil),        // 2: tokenwatch.v1.IngestFailure
+	(*IngestRequest)(nil),        // 3: tokenwatch.v1.IngestRequest
+	(*IngestResponse)(nil),       // 4: tokenwatch.v1.IngestResponse
+	(*RejectedRecord)(nil),       // 5: tokenwatch.v1.RejectedRecord
+	(*durationpb.Duration)(nil),  // 6: google.protobuf.Duration
 }
 var file_tokenwatch_v1_ingest_proto_depIdxs = []int32{
-	2, // 0: tokenwatch.v1.IngestResponse.rejected:type_name -> tokenwatch.v1.RejectedRecord
-	0, // 1: tokenwatch.v1.Ingest.Ingest:input_type -> tokenwatch.v1.IngestRequest
-	1, // 2: tokenwatch.v1.Ingest.Ingest:output_type -> tokenwatch.v1.IngestResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	3, // 0: tokenwatch.v1.StreamIngestRequest.batch:type_name -> tokenwatch.v1.IngestRequest
+	4, // 1: tokenwatch.v1.StreamIngestResponse.result:type_name -> tokenwatch.v1.IngestResponse
+	2, // 2: tokenwatch.v1.StreamIngestResponse.failure:type_name -> tokenwatch.v1.IngestFailure
+	6, // 3: tokenwatch.v1.IngestFailure.retry_delay:type_name -> google.protobuf.Duration
+	5, // 4: tokenwatch.v1.IngestResponse.rejected:type_name -> tokenwatch.v1.RejectedRecord
+	3, // 5: tokenwatch.v1.Ingest.Ingest:input_type -> tokenwatch.v1.IngestRequest
+	0, // 6: tokenwatch.v1.Ingest.Stream:input_type -> tokenwatch.v1.StreamIngestRequest
+	4, // 7: tokenwatch.v1.Ingest.Ingest:output_type -> tokenwatch.v1.IngestResponse
+	1, // 8: tokenwatch.v1.Ingest.Stream:output_type -> tokenwatch.v1.StreamIngestResponse
+	7, // [7:9] is the sub-list for method output_type
+	5, // [5:7] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_tokenwatch_v1_ingest_proto_init() }
@@ -331,7 +545,7 @@ func file_tokenwatch_v1_ingest_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_ingest_proto_rawDesc), len(file_tokenwatch_v1_ingest_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

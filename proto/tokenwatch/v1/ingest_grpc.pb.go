@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Ingest_Ingest_FullMethodName = "/tokenwatch.v1.Ingest/Ingest"
+	Ingest_Stream_FullMethodName = "/tokenwatch.v1.Ingest/Stream"
 )
 
 // IngestClient is the client API for Ingest service.
@@ -29,9 +30,16 @@ const (
 // Ingest takes log records in.
 type IngestClient interface {
 	// Ingest stores a batch of records and answers when they are durable. Over
-	// REST the records are the body itself, plain or with Content-Encoding gzip or
-	// zstd, and the idempotency key is the header Idempotency-Key.
+	// REST the records are the body itself, plain or with Content-Encoding gzip,
+	// zstd, deflate or snappy, and the idempotency key is the header Idempotency-Key.
 	Ingest(ctx context.Context, in *IngestRequest, opts ...grpc.CallOption) (*IngestResponse, error)
+	// Stream stores one batch after the other and answers each when it is durable,
+	// in order. While a batch is on its way to the disk the next one is not taken
+	// from the stream: the flow control of HTTP/2 makes the sender wait. Whoever
+	// wants more at once opens more streams. A batch that is refused is answered
+	// so, and the stream goes on; a batch without an answer when it breaks is to be
+	// sent again, with the idempotency key that it had.
+	Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamIngestRequest, StreamIngestResponse], error)
 }
 
 type ingestClient struct {
@@ -52,6 +60,19 @@ func (c *ingestClient) Ingest(ctx context.Context, in *IngestRequest, opts ...gr
 	return out, nil
 }
 
+func (c *ingestClient) Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamIngestRequest, StreamIngestResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Ingest_ServiceDesc.Streams[0], Ingest_Stream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamIngestRequest, StreamIngestResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Ingest_StreamClient = grpc.BidiStreamingClient[StreamIngestRequest, StreamIngestResponse]
+
 // IngestServer is the server API for Ingest service.
 // All implementations must embed UnimplementedIngestServer
 // for forward compatibility.
@@ -59,9 +80,16 @@ func (c *ingestClient) Ingest(ctx context.Context, in *IngestRequest, opts ...gr
 // Ingest takes log records in.
 type IngestServer interface {
 	// Ingest stores a batch of records and answers when they are durable. Over
-	// REST the records are the body itself, plain or with Content-Encoding gzip or
-	// zstd, and the idempotency key is the header Idempotency-Key.
+	// REST the records are the body itself, plain or with Content-Encoding gzip,
+	// zstd, deflate or snappy, and the idempotency key is the header Idempotency-Key.
 	Ingest(context.Context, *IngestRequest) (*IngestResponse, error)
+	// Stream stores one batch after the other and answers each when it is durable,
+	// in order. While a batch is on its way to the disk the next one is not taken
+	// from the stream: the flow control of HTTP/2 makes the sender wait. Whoever
+	// wants more at once opens more streams. A batch that is refused is answered
+	// so, and the stream goes on; a batch without an answer when it breaks is to be
+	// sent again, with the idempotency key that it had.
+	Stream(grpc.BidiStreamingServer[StreamIngestRequest, StreamIngestResponse]) error
 	mustEmbedUnimplementedIngestServer()
 }
 
@@ -74,6 +102,9 @@ type UnimplementedIngestServer struct{}
 
 func (UnimplementedIngestServer) Ingest(context.Context, *IngestRequest) (*IngestResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Ingest not implemented")
+}
+func (UnimplementedIngestServer) Stream(grpc.BidiStreamingServer[StreamIngestRequest, StreamIngestResponse]) error {
+	return status.Error(codes.Unimplemented, "method Stream not implemented")
 }
 func (UnimplementedIngestServer) mustEmbedUnimplementedIngestServer() {}
 func (UnimplementedIngestServer) testEmbeddedByValue()                {}
@@ -114,6 +145,13 @@ func _Ingest_Ingest_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Ingest_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(IngestServer).Stream(&grpc.GenericServerStream[StreamIngestRequest, StreamIngestResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Ingest_StreamServer = grpc.BidiStreamingServer[StreamIngestRequest, StreamIngestResponse]
+
 // Ingest_ServiceDesc is the grpc.ServiceDesc for Ingest service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -126,6 +164,13 @@ var Ingest_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Ingest_Ingest_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Stream",
+			Handler:       _Ingest_Stream_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "tokenwatch/v1/ingest.proto",
 }
