@@ -7,6 +7,7 @@
 //	make bench                    # 2 M events, 4 connections
 //	go run ./bench -n 5000000     # the full workload
 //	make bench-perf               # Q1 to Q8 beside other systems: see contest
+//	go run ./bench -growth 5000000
 //	go run ./bench -soak 1h       # everything at once, for long: see soak
 //
 // It prints one JSON object. Linux only: CPU and memory are read from /proc.
@@ -48,6 +49,7 @@ func main() {
 	share := flag.Float64("share", 0.8, "part of the measured rate at which the second day is sent")
 	probes := flag.Int("probes", 200, "attacks planted in the second day")
 	versus := flag.Bool("versus", false, "instead ask Q1 to Q8, of the other systems at hand, too; one JSON line each")
+	grow := flag.Int("growth", 0, "instead take in workloads that differ in events (up to so many), tokens and size of requests")
 	perf := flag.String("perf", filepath.Join("..", "shared", "perf"), "folder with the drivers for other systems")
 	modules := flag.String("modules", filepath.Join("bench", "out", "peers"), "folder in which npm has installed @duckdb/node-api and chdb")
 	victoria := flag.String("victorialogs", filepath.Join("bench", "out", "peers", "victoria-logs"), "VictoriaLogs' binary")
@@ -62,6 +64,8 @@ func main() {
 	case *versus:
 		v := &contest{n: *n, conns: *conns, chunk: *chunk, runs: 7, dir: *dir, perf: *perf, modules: *modules, victoria: *victoria}
 		err = v.run(ctx, os.Stdout)
+	case *grow > 0:
+		err = (&growth{conns: *conns, dir: *dir}).run(ctx, *grow, os.Stdout)
 	case *length > 0:
 		var s *Soak
 		if s, err = soak(ctx, *dir, *n, *length, *share); err == nil {
@@ -136,7 +140,15 @@ func measure(ctx context.Context, n, conns, chunk int, share float64, probes int
 
 // workload makes the events of a day with bench/gen, once.
 func workload(ctx context.Context, dir string, n int, seed int, start string) (string, error) {
+	return workloadOf(ctx, dir, n, seed, 20_000, start)
+}
+
+// workloadOf is workload with another number of tokens.
+func workloadOf(ctx context.Context, dir string, n, seed, tokens int, start string) (string, error) {
 	out := filepath.Join(dir, fmt.Sprintf("events-%d-%d", n, seed))
+	if tokens != 20_000 {
+		out += fmt.Sprintf("-%d", tokens)
+	}
 	file := filepath.Join(out, "events.jsonl")
 	if _, err := os.Stat(filepath.Join(out, "facts.json")); err == nil {
 		return file, nil
@@ -144,7 +156,7 @@ func workload(ctx context.Context, dir string, n int, seed int, start string) (s
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "go", "run", "./bench/gen", "-n", strconv.Itoa(n), "-seed", strconv.Itoa(seed),
+	cmd := exec.CommandContext(ctx, "go", "run", "./bench/gen", "-n", strconv.Itoa(n), "-seed", strconv.Itoa(seed), "-tokens", strconv.Itoa(tokens),
 		"-start", start, "-nginx=false", "-out", out)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -102,7 +102,9 @@ type memo struct {
 	id  uint32 // 0: none
 }
 
-const memoSize = 1024
+const memoSize = 1 << memoBits
+
+const memoBits = 12
 
 func (t *ids) next() uint32 {
 	t.n++
@@ -223,7 +225,7 @@ func (t *ids) word(k uint64) uint32 {
 	if t.memo == nil {
 		t.memo = make([]memo, memoSize)
 	}
-	m := &t.memo[k*0x9e3779b97f4a7c15>>54]
+	m := &t.memo[k*0x9e3779b97f4a7c15>>(64-memoBits)]
 	if m.key == k && m.id != 0 {
 		return m.id
 	}
@@ -407,6 +409,20 @@ func (p *pairs) of(a, b uint32, read bool) uint32 {
 	return *v
 }
 
+// all replaces each of a by the number of its pair with b.
+func (p *pairs) all(a, b []uint32, read bool) {
+	b = b[:len(a)]
+	for i, x := range a {
+		if int(x) < len(p.direct) && b[i] < directWidth {
+			if row := p.direct[x]; row != nil && row[b[i]] != 0 {
+				a[i] = row[b[i]]
+				continue
+			}
+		}
+		a[i] = p.of(x, b[i], read)
+	}
+}
+
 func (p *pairs) bytes() int64 { return p.words.bytes() + int64(len(p.direct))*directWidth*4 }
 
 // grouper gives rows the number of their group: of equal values of its keys.
@@ -437,10 +453,7 @@ func (g *grouper) codes(keys []expr.Vec, n int, read bool) []uint32 {
 	for k := 1; k < len(keys); k++ {
 		g.keys[k].read = read
 		g.keys[k].of(&keys[k], n, other)
-		p := &g.pairs[k-1]
-		for i := range out {
-			out[i] = p.of(out[i], other[i], read)
-		}
+		g.pairs[k-1].all(out, other, read)
 	}
 	return out
 }

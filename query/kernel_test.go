@@ -192,3 +192,68 @@ func TestCountLanes(t *testing.T) {
 		}
 	}
 }
+
+// TestIntQuantile takes quantiles of few and of many values, counted and listed, and
+// merged from both.
+func TestIntQuantile(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for _, c := range []struct{ groups, distinct, rows int }{{1, 1, 5}, {7, 50, 3000}, {40, 3000, 100_000}, {600, 1 << 40, 300_000}, {1500, 2000, 1_500_000}} {
+		q := []float64{0, 0.5, 0.99, 1}[r.IntN(4)]
+		parts := []*intQuantile{{q: q, typ: expr.TypeInt}, {q: q, typ: expr.TypeInt}, {q: q, typ: expr.TypeInt}}
+		to := make([]uint32, c.groups)
+		for i := range to {
+			to[i] = uint32((i * 7) % c.groups)
+		}
+		if c.groups%7 == 0 {
+			for i := range to {
+				to[i] = uint32(i)
+			}
+		}
+		want := make([][]int64, c.groups)
+		for _, p := range parts {
+			p.grow(c.groups)
+		}
+		for done := 0; done < c.rows; done += 1000 {
+			k := r.IntN(3)
+			if done > c.rows/2 {
+				k = r.IntN(2) // one has few
+			}
+			v := expr.Vec{Type: expr.TypeInt, Ints: make([]int64, 1000)}
+			if r.IntN(2) == 0 {
+				v.Valid = make(tokenwatch.Bitmap, 125)
+			}
+			groups := make([]uint32, 1000)
+			for i := range groups {
+				groups[i] = uint32(r.IntN(c.groups))
+				v.Ints[i] = r.Int64N(int64(c.distinct))*1e6 - 5e6
+				if v.Valid != nil && r.IntN(3) == 0 {
+					v.Ints[i] = 0
+					continue
+				}
+				if v.Valid != nil {
+					v.Valid.Set(i)
+				}
+				g := groups[i]
+				if k > 0 {
+					g = to[g]
+				}
+				want[g] = append(want[g], v.Ints[i])
+			}
+			parts[k].add(groups, &v, nil, nil)
+		}
+		for _, p := range parts[1:] {
+			parts[0].merge(p, to)
+		}
+		got, err := parts[0].result(c.groups)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for g, vals := range want {
+			slices.Sort(vals)
+			if len(vals) == 0 != got.IsNull(g) || len(vals) > 0 && got.Ints[g] != vals[quantilePlace(len(vals), q)] {
+				t.Fatalf("%+v: group %d has another %v-quantile", c, g, q)
+			}
+		}
+		t.Logf("%+v: listing %v", c, parts[0].listing)
+	}
+}
