@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"engine/expr":               {".", "engine/vec"},
 	"query/sql":                 {},
 	"query":                     {".", "storage", "storage/history", "storage/series", "engine/expr", "query/sql"}, // leaves of the history are a table
+	"query/promql":              {".", "storage", "storage/series"},
 	"query/encode":              {".", "engine/expr", "query"},
 	"query/querytest":           {".", "storage", "storage/series", "engine/expr", "query"},
 	"proto":                     {},

@@ -39,9 +39,11 @@ type Config struct {
 	// Post knows what others are told of findings; nil: nobody is told.
 	Post v1.Post
 
-	Queries  *v1.Queries // answers statements; nil: nothing can be queried
-	Ingest   Ingest      // answers senders over HTTP; without a handler no path is theirs
-	Pipeline v1.Pipeline // answers Ingest over gRPC; nil: it refuses
+	Queries *v1.Queries // answers statements; nil: nothing can be queried
+	// Prometheus answers PromQL; nil: nothing can be asked so.
+	Prometheus *v1.Prometheus
+	Ingest     Ingest      // answers senders over HTTP; without a handler no path is theirs
+	Pipeline   v1.Pipeline // answers Ingest over gRPC; nil: it refuses
 	// Services registers what senders may call over gRPC besides; nil: nothing.
 	Services func(grpc.ServiceRegistrar)
 

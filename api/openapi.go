@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/tokenwatch/tokenwatch/proto"
 )
@@ -30,7 +31,16 @@ func openAPI(version string, extra []route) ([]byte, error) {
 		if grants[r.grant].public {
 			operation["security"] = []any{}
 		}
-		paths[r.path] = map[string]any{"get": operation}
+		operation["parameters"] = parameters(r)
+		if r.method == "POST" {
+			operation["consumes"] = []string{"application/x-www-form-urlencoded"}
+		}
+		item, _ := paths[r.path].(map[string]any)
+		if item == nil {
+			item = make(map[string]any)
+			paths[r.path] = item
+		}
+		item[strings.ToLower(r.method)] = operation
 	}
 	if err := describeIngest(paths); err != nil {
 		return nil, err
@@ -44,6 +54,25 @@ func openAPI(version string, extra []route) ([]byte, error) {
 	describeErrors(paths)
 	numbers(doc)
 	return json.MarshalIndent(doc, "", " ")
+}
+
+// parameters describes those of a path that does not come from the protos.
+func parameters(r route) []any {
+	out := []any{}
+	for _, name := range pathFields(r.path) {
+		out = append(out, map[string]any{"name": name, "in": "path", "required": true, "type": "string"})
+	}
+	for _, name := range r.takes {
+		p := map[string]any{"name": name, "in": "query", "type": "string"}
+		if r.method == "POST" {
+			p["in"] = "formData"
+		}
+		if strings.HasSuffix(name, "[]") {
+			p["type"], p["items"], p["collectionFormat"] = "array", map[string]any{"type": "string"}, "multi"
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 // numbers says of 64-bit integers what our marshaler does with them.

@@ -23,6 +23,10 @@ func describeErrors(paths map[string]any) {
 			}
 			delete(responses, "default")
 			for _, code := range errorsOf(path, method, operation) {
+				if strings.HasPrefix(path, "/api/v1/") && code != http.StatusUnauthorized && code != http.StatusForbidden {
+					responses[strconv.Itoa(code)] = map[string]any{"description": "As Prometheus has it: status is error, errorType its kind, error the reason."}
+					continue
+				}
 				responses[strconv.Itoa(code)] = map[string]any{
 					"description": "Reasons: " + strings.Join(reasons[code], ", ") + ".",
 					"schema":      map[string]any{"$ref": "#/definitions/rpcStatus"},
@@ -53,6 +57,9 @@ func errorsOf(path, method string, operation map[string]any) []int {
 	if path == "/v1/query" {
 		codes = append(codes, http.StatusNotImplemented, http.StatusNotAcceptable, http.StatusUnsupportedMediaType)
 	}
+	if strings.HasPrefix(path, "/api/v1/") { // those of Prometheus
+		codes = append(codes, http.StatusUnprocessableEntity)
+	}
 	slices.Sort(codes)
-	return codes
+	return slices.Compact(codes)
 }

@@ -36,12 +36,13 @@ type route struct {
 	signed       bool     // the handler itself sees to who calls
 	handler      http.Handler
 
-	summary, produces string // for the OpenAPI document
+	summary, produces string   // for the OpenAPI document
+	takes             []string // parameters, where it checks them itself
 }
 
 // operations are the paths that exist over HTTP only.
 func (s *Server) operations() []route {
-	return []route{
+	return append(s.prometheus(), []route{
 		{method: "GET", path: "/healthz", grant: "GET /healthz", handler: s.text("ok\n"),
 			summary: "Whether the process lives.", produces: "text/plain"},
 		{method: "GET", path: "/readyz", grant: "GET /readyz", handler: http.HandlerFunc(s.readyz),
@@ -53,7 +54,7 @@ func (s *Server) operations() []route {
 			summary: "This document.", produces: "application/json"},
 		{method: "GET", path: "/", grant: "GET /", handler: s.blob("text/html; charset=utf-8", &s.page),
 			summary: "What this is and where to look.", produces: "text/html"},
-	}
+	}...)
 }
 
 // rest returns all that the HTTP port answers. What is not its own goes through

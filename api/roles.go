@@ -74,6 +74,18 @@ var grants = map[string]grant{
 	"GET /healthz":      everyone, // liveness
 	"GET /readyz":       anyRole,
 	"GET /metrics":      operator, // they tell of all tenants
+
+	"GET /api/v1/query":               readers,
+	"POST /api/v1/query":              readers,
+	"GET /api/v1/query_range":         readers,
+	"POST /api/v1/query_range":        readers,
+	"GET /api/v1/series":              readers,
+	"POST /api/v1/series":             readers,
+	"GET /api/v1/labels":              readers,
+	"POST /api/v1/labels":             readers,
+	"GET /api/v1/label/{name}/values": readers,
+	"GET /api/v1/metadata":            readers,
+	"GET /api/v1/status/buildinfo":    readers,
 }
 
 // allows tells whether p may call method; operatorTenant runs the server.

@@ -153,7 +153,8 @@ func TestUnknownParameters(t *testing.T) {
 		}
 	}
 	for grant := range grants {
-		if method, path, ok := strings.Cut(grant, " "); ok {
+		// Clients of Prometheus add parameters of their own, which it leaves alone.
+		if method, path, ok := strings.Cut(grant, " "); ok && !strings.HasPrefix(path, "/api/v1/") {
 			check(method, path)
 		}
 	}

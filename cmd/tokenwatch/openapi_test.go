@@ -63,6 +63,12 @@ var fittingFields = map[string]string{
 	"expires": "2026-03-03T00:00:00Z", "sql": "SELECT count(*) FROM events", "tenant": "default",
 }
 
+// fittingExpressions are values that the parameters of Prometheus' paths take.
+var fittingExpressions = map[string]string{
+	"query": "sum by (status) (rate(tokenwatch_events_total[5m]))", "match[]": "tokenwatch_events_total",
+	"start": "1688990000", "end": "2023-07-10T12:30:00Z", "step": "60", "time": "1688991000.5", "timeout": "5s", "limit": "10",
+}
+
 func pick[T any](m *maker, from []T) T { return from[m.IntN(len(from))] }
 
 // text is a value of a parameter, by its type.
@@ -120,9 +126,17 @@ func (m *maker) value(s schema, depth int) any {
 	}
 }
 
+// expression is a value of a parameter of Prometheus' paths.
+func (m *maker) expression(p parameter) string {
+	if m.IntN(6) > 0 {
+		return fittingExpressions[p.Name]
+	}
+	return m.text(p.Type, p.Format)
+}
+
 // request makes one of an operation.
 func (m *maker) request(ctx context.Context, base, method, path string, op operation) (*http.Request, error) {
-	query := url.Values{}
+	query, form := url.Values{}, url.Values{}
 	header := http.Header{}
 	var body []byte
 	for _, p := range op.Parameters {
@@ -133,7 +147,14 @@ func (m *maker) request(ctx context.Context, base, method, path string, op opera
 				id = pick(m, m.ids)
 			}
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(id))
+		case "formData":
+			header.Set("Content-Type", "application/x-www-form-urlencoded")
+			form.Set(p.Name, m.expression(p))
 		case "query":
+			if strings.HasPrefix(path, "/api/v1/") {
+				query.Set(p.Name, m.expression(p))
+				continue
+			}
 			if p.Name != "wait" && m.IntN(2) == 0 {
 				query.Set(p.Name, m.text(p.Type, p.Format))
 			}
@@ -151,6 +172,9 @@ func (m *maker) request(ctx context.Context, base, method, path string, op opera
 				}
 			}
 		}
+	}
+	if len(form) > 0 {
+		body = []byte(form.Encode())
 	}
 	if m.IntN(15) == 0 {
 		query.Set("nonsense", "1")

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/api"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
+	"github.com/tokenwatch/tokenwatch/query/promql"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
@@ -222,6 +223,10 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 	}
 	if len(hooks) > 0 {
 		conf.Ingest.Signed, conf.Ingest.SignedRoute = source.NewWebhooks(w.pipeline, senders, hooks...), source.WebhookRoute
+	}
+	conf.Prometheus = &v1.Prometheus{
+		Engine: promql.New(promql.Config{Events: w.site.store, Time: cfg.Query.Time, Memory: int64(cfg.Query.Memory), Running: cfg.Query.Running, Now: c.now}),
+		Now:    c.now, Version: conf.Version, Commit: conf.Commit,
 	}
 	server, err := api.New(conf)
 	if errors.Is(err, api.ErrCleartext) {

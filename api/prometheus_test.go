@@ -1,0 +1,98 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenwatch/tokenwatch"
+	v1 "github.com/tokenwatch/tokenwatch/api/v1"
+	"github.com/tokenwatch/tokenwatch/query/promql"
+	"github.com/tokenwatch/tokenwatch/query/querytest"
+)
+
+// TestPrometheus asks each path in each of its forms, and compares answers and
+// errors with the shapes of Prometheus.
+func TestPrometheus(t *testing.T) {
+	events := &querytest.Store{Tenant: "default"}
+	var b tokenwatch.Builder
+	at := time.Unix(0, querytest.Start)
+	for i := range 3 {
+		var row tokenwatch.Row
+		row.SetInt(tokenwatch.ColTime, at.Add(time.Duration(i)*time.Minute).UnixNano())
+		row.SetString(tokenwatch.ColHost, "a.example")
+		row.SetInt(tokenwatch.ColStatus, int64(200+200*(i/2)))
+		b.Append(&row)
+	}
+	events.Add(b.Batch(), true)
+	now := func() time.Time { return at.Add(10 * time.Minute) }
+	store, random := newFake(), new(counting)
+	analyst := store.key(t, random, "default", tokenwatch.RoleAnalyst)
+	other := store.key(t, random, "other", tokenwatch.RoleAnalyst)
+	r := start(t, store, func(c *Config) {
+		c.Prometheus = &v1.Prometheus{Engine: promql.New(promql.Config{Events: events, Now: now}), Now: now, Version: "1"}
+	})
+	for _, c := range []struct {
+		path, form string
+		code       int
+		want       string // in the answer
+	}{
+		{"query", "query=sum(tokenwatch_events_total)", 200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1772410200,"3"]}]}}`},
+		{"query", "query=tokenwatch_events_total{status=\"400\"}&time=2026-03-02T00:02:30Z", 200, `"metric":{"__name__":"tokenwatch_events_total","host":"a.example","status":"400"},"value":[1772409750,"0"]`},
+		{"query", "query=1%2B1&time=5", 200, `{"status":"success","data":{"resultType":"scalar","result":[5,"2"]}}`},
+		{"query", "query=" + url.QueryEscape(`tokenwatch_events_total[2m]`) + "&time=1772409720", 200, `"resultType":"matrix","result":[{"metric":{"__name__":"tokenwatch_events_total","host":"a.example","status":"200"},"values":[[1772409660,"1"],[1772409720,"2"]]}`},
+		{"query_range", "query=sum(increase(tokenwatch_events_total[1m]))&start=1772409660&end=1772409780&step=60", 200, `"resultType":"matrix"`},
+		{"query_range", "query=nothing&start=1772409660&end=1772409780&step=60", 200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`},
+		{"series", "match[]=tokenwatch_events_total", 200, `{"status":"success","data":[{"__name__":"tokenwatch_events_total","host":"a.example","status":"200"},{"__name__":"tokenwatch_events_total","host":"a.example","status":"400"}]}`},
+		{"series", "match[]=tokenwatch_events_total&limit=1", 200, `"status":"200"}],"warnings":["results truncated due to limit"]}`},
+		{"labels", "match[]=tokenwatch_events_total", 200, `{"status":"success","data":["__name__","host","status"]}`},
+		{"query", "query=sum(hunter2", 400, `{"status":"error","errorType":"bad_data","error":"the expression cannot be read: at character 12"}`},
+		{"query", "query=", 400, `"errorType":"bad_data"`},
+		{"query", "query=1&time=hunter2", 400, `time is no time`},
+		{"query", "query=1&timeout=hunter2", 400, `timeout is no duration`},
+		{"query_range", "query=1&start=2&end=1&step=1", 400, `end must not be before start`},
+		{"query_range", "query=1&start=0&end=20000&step=1", 400, `more than 11,000 steps`},
+		{"query_range", "query=1&start=0&end=20000&step=0", 400, `step must be`},
+		{"series", "", 400, `match[] must be given`},
+		{"series", "match[]={}", 400, `"errorType":"bad_data"`},
+		{"query", "query=" + url.QueryEscape("tokenwatch_events_total * on(host) tokenwatch_events_total"), 422, `"errorType":"execution"`},
+	} {
+		form, err := url.ParseQuery(c.form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"GET", "POST"} {
+			var got answer
+			if method == "GET" {
+				got = r.do(method, "/api/v1/"+c.path+"?"+form.Encode(), analyst, "")
+			} else {
+				req, err := http.NewRequest(method, r.http+"/api/v1/"+c.path, strings.NewReader(form.Encode()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Authorization", "Bearer "+analyst)
+				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				got = r.send(req)
+			}
+			if got.code != c.code || !strings.Contains(got.body, c.want) || strings.Contains(got.body, "hunter2") {
+				t.Errorf("%s %s %s: %d %s\nwant %d %s", method, c.path, c.form, got.code, got.body, c.code, c.want)
+			}
+		}
+	}
+	for path, want := range map[string]string{
+		"/api/v1/label/host/values":     `{"status":"success","data":["a.example"]}`,
+		"/api/v1/label/nothing/values":  `{"status":"success","data":[]}`,
+		"/api/v1/label/__name__/values": `"tokenwatch_events_total"`,
+		"/api/v1/metadata":              `"tokenwatch_token_events_total":[{"type":"counter"`,
+		"/api/v1/status/buildinfo":      `"version":"1"`,
+	} {
+		if got := r.do("GET", path, analyst, ""); got.code != 200 || !strings.Contains(got.body, want) {
+			t.Errorf("%s: %d %s, want %s", path, got.code, got.body, want)
+		}
+	}
+	if got := r.do("GET", "/api/v1/query?query=tokenwatch_events_total", other, ""); got.code != 200 || !strings.Contains(got.body, `"result":[]`) {
+		t.Errorf("another tenant is answered %d %s", got.code, got.body)
+	}
+}
