@@ -107,7 +107,6 @@ type Engine struct {
 	core    *core
 	events  storage.Events
 	state   storage.State
-	taking  sync.Mutex // held while an entry is taken in
 	mu      sync.Mutex // tenants, for readers
 	tenants map[string]*tenant
 	packs   tokenwatch.PolicyPacks // in use
@@ -255,10 +254,7 @@ func (e *Engine) flush(ctx context.Context) error {
 	if len(e.group) == 0 {
 		return nil
 	}
-	e.taking.Lock()
-	err := e.apply()
-	e.taking.Unlock()
-	if err != nil {
+	if err := e.apply(); err != nil {
 		return err
 	}
 	n := len(e.group)

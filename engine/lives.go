@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/finding"
 )
 
 // lives is what audit trails and inventories tell of a tenant's tokens. It changes
@@ -16,6 +18,7 @@ type lives struct {
 	byLineage map[string]*life
 	changed   map[*life]struct{} // since the snapshot
 	heirs     []heir             // of rotations that have not settled, in order
+	minted    []*life            // by tokens, in hours that have not settled
 }
 
 // life is one of them with its key in the snapshot.
@@ -30,10 +33,11 @@ type heir struct {
 	_        struct{} `cbor:",toarray"`
 	Hour     int32
 	From, To tokenwatch.TokenID
+	from     *entity // of From, once there is one
 }
 
 func newLives() lives {
-	return lives{map[tokenwatch.TokenID]*life{}, map[string]*life{}, map[*life]struct{}{}, nil}
+	return lives{map[tokenwatch.TokenID]*life{}, map[string]*life{}, map[*life]struct{}{}, nil, nil}
 }
 
 // of finds the life that a token or a lineage belongs to, or begins it. A token that
@@ -61,6 +65,13 @@ func (l *lives) of(token tokenwatch.TokenID, lineage string) *life {
 				found.Add(m)
 			}
 			found.Created, found.LastUsed = max(found.Created, alone.Created), max(found.LastUsed, alone.LastUsed)
+			found.Decoy = found.Decoy || alone.Decoy
+			if found.Mint.Millis == 0 && alone.Mint.Millis != 0 {
+				found.Mint = alone.Mint
+				if at := slices.Index(l.minted, alone); at >= 0 {
+					l.minted[at] = found
+				}
+			}
 		}
 		l.byToken[token] = found
 		if at, ok := slices.BinarySearch(found.tokens, token); !ok {
@@ -80,7 +91,76 @@ func (t *tenant) learnFacts(b *tokenwatch.Batch) {
 			continue
 		}
 		t.learnFact(f, at/1e6)
+		if f.Kind == tokenwatch.FactCreated {
+			t.learnMint(f, at/1e6, minter(b, f.Row))
+		}
 	}
+}
+
+// minter names the token that row i of an audit trail was done with, "" if it was none:
+// by what came with the request, or as the actor token:ID.
+func minter(b *tokenwatch.Batch, i int) string {
+	if lineage, ok := strings.CutPrefix(b.Text(tokenwatch.ColActor, i), "token:"); ok {
+		return lineage
+	}
+	return b.Text(tokenwatch.ColToken, i)
+}
+
+// learnMint notes which token made another one. Of several that are said to have, the
+// earliest counts.
+func (t *tenant) learnMint(f tokenwatch.Fact, millis int64, by string) {
+	if by == "" || by == f.Lineage || by == string(f.Token) || f.Token == "" && f.Lineage == "" {
+		return
+	}
+	l := t.lives.of(f.Token, f.Lineage)
+	mint := baseline.Mint{Millis: millis, By: strings.Clone(by), Depth: 1}
+	if l.Mint.Millis != 0 && (l.Mint.Millis < mint.Millis || l.Mint.Millis == mint.Millis && l.Mint.By <= mint.By) {
+		return
+	}
+	l.Mint = mint
+	if !slices.Contains(t.lives.minted, l) {
+		t.lives.minted = append(t.lives.minted, l)
+	}
+}
+
+// parent finds the life of the token that made one, nil if nothing is known of it.
+func (l *lives) parent(m *baseline.Mint) *life {
+	if p := l.byLineage[m.By]; p != nil {
+		return p
+	}
+	return l.byToken[tokenwatch.TokenID(m.By)]
+}
+
+// judgeMints works out what there was to tokens that made others in hours before the
+// one that settles next.
+func (t *tenant) judgeMints(hour int32) {
+	slices.SortFunc(t.lives.minted, func(a, b *life) int {
+		return cmp.Or(cmp.Compare(a.Mint.Millis, b.Mint.Millis), cmp.Compare(a.lineage, b.lineage), slices.Compare(a.tokens, b.tokens))
+	})
+	done := 0
+	for _, l := range t.lives.minted {
+		m := &l.Mint
+		at := int32(m.Millis / 3600_000)
+		if at >= hour {
+			break
+		}
+		done++
+		m.Judged = true
+		t.lives.changed[l] = struct{}{}
+		p := t.lives.parent(m)
+		if p == nil {
+			p = &life{tokens: []tokenwatch.TokenID{tokenwatch.TokenID(m.By)}} // of which nothing is told
+		}
+		if p.Mint.Millis != 0 && p.Mint.Millis <= m.Millis && m.Millis-p.Mint.Millis < 24*3600_000 {
+			m.Depth = min(p.Mint.Depth, 100) + 1
+		}
+		for _, token := range p.tokens {
+			if e := t.token(token); e != nil {
+				m.Odd = m.Odd || e.oddBy(at)
+			}
+		}
+	}
+	t.lives.minted = slices.Delete(t.lives.minted, 0, done)
 }
 
 func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
@@ -101,7 +181,7 @@ func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
 		if m.Until == 0 {
 			m.Until = millis
 		}
-		if h := (heir{Hour: int32(millis / 3600_000), From: f.Previous, To: f.Token}); f.Token != "" && h.Hour >= t.settled && !slices.Contains(t.lives.heirs, h) {
+		if h := (heir{Hour: int32(millis / 3600_000), From: f.Previous, To: f.Token}); f.Token != "" && h.Hour >= t.settled && !slices.ContainsFunc(t.lives.heirs, func(o heir) bool { return o.compare(h) == 0 }) {
 			t.lives.heirs = append(t.lives.heirs, h)
 		}
 	case tokenwatch.FactLeaked:
@@ -111,6 +191,24 @@ func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
 	}
 	l.Add(m)
 	t.tie(l)
+}
+
+// oddBy tells whether the entity was anomalous on the day of an hour, up to and with it.
+func (e *entity) oddBy(hour int32) bool {
+	in := e.existing(hour / 24)
+	return in != nil && slices.ContainsFunc(in.Hours, func(h finding.Hour) bool {
+		return h.Hour <= hour && finding.Score(h.Rate) >= odd
+	})
+}
+
+// findHeirs looks up whom tokens follow, while no shard works: each may belong to
+// another one.
+func (t *tenant) findHeirs() {
+	for i := range t.lives.heirs {
+		if h := &t.lives.heirs[i]; h.from == nil {
+			h.from = t.token(h.From)
+		}
+	}
 }
 
 func (t *tenant) scopes(names []string) []uint32 {
@@ -140,6 +238,7 @@ func (t *tenant) learnInventory(table *tokenwatch.Table) {
 			continue
 		}
 		l.Created, l.LastUsed = in.Created/1e6, in.LastUsed/1e6
+		l.Decoy = isDecoy(in)
 		l.Scopes = t.scopes(in.Scopes)
 		l.Networks = nil
 		for _, cidr := range in.Networks {
@@ -149,6 +248,17 @@ func (t *tenant) learnInventory(table *tokenwatch.Table) {
 		}
 		t.tie(l)
 	}
+}
+
+// isDecoy tells whether an inventory calls a token one that nobody should use.
+func isDecoy(in *tokenwatch.InventoryToken) bool {
+	for _, word := range strings.FieldsFunc(strings.ToLower(in.TokenType+" "+in.Purpose+" "+in.Label), func(r rune) bool { return r < 'a' || r > 'z' }) {
+		switch word {
+		case "honeytoken", "honeytokens", "canarytoken", "canarytokens", "honeykey", "decoy":
+			return true
+		}
+	}
+	return false
 }
 
 // tie gives the entities of a life's tokens, as far as there are any, to it.
@@ -205,7 +315,7 @@ func (t *tenant) ancestor(e *entity) *entity {
 	}
 	for _, h := range t.lives.heirs {
 		if string(h.To) == e.ID {
-			return t.token(h.From)
+			return h.from
 		}
 	}
 	return nil
@@ -231,6 +341,9 @@ func (l *life) key(tenant string) []byte {
 // load brings a life back.
 func (l *lives) load(r *lifeRecord) *life {
 	found := &life{Life: r.Life, lineage: r.Lineage, tokens: r.Tokens}
+	if found.Mint.Millis != 0 && !found.Mint.Judged {
+		l.minted = append(l.minted, found)
+	}
 	if found.lineage != "" {
 		l.byLineage[found.lineage] = found
 	}

@@ -94,6 +94,11 @@ func (s *shard) apply(group []*feature.Rows) error {
 				s.share(tokenwatch.EntityAddress, h, r, g.Of(code), func() string { return netip.AddrFrom16(a).Unmap().String() })
 			}
 		}
+		for i := range r.Blocks {
+			if b := &r.Blocks[i]; s.mine(b.Hash) {
+				s.share(tokenwatch.EntityAddress, b.Hash, r, b.Rows, b.Prefix.String)
+			}
+		}
 	}
 	for _, e := range s.busy {
 		for at := e.parts; at != 0; {
@@ -262,9 +267,6 @@ func (s *shard) score(e *entity) error {
 		if err != nil {
 			return err
 		}
-		if len(in.Hours) == 0 || t.Hour <= in.Hours[0].Hour {
-			in.Band = s.band(e, at, s.usualFor(e), in.Day)
-		}
 		in.Put(t.Hour, h)
 		if news {
 			s.tell(e, in, time.UnixMilli(t.latest).UTC())
@@ -339,17 +341,12 @@ func (s *shard) usualFor(e *entity) *baseline.Usual {
 	return &e.usual
 }
 
-// view is what is usual for an entity as seen from its window at a place.
-func (t *tenant) view(e *entity, at int, usual *baseline.Usual) baseline.View {
-	return baseline.View{
-		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: t.peers(e.Kind), Group: t.group(usual.Group(e.Kind)), Begun: t.epoch.Begun,
-	}
-}
-
 // judge runs the detectors over an entity's window.
 func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined {
 	w := e.windows[at]
-	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
+	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: baseline.View{
+		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(usual.Group(e.Kind)), Begun: s.epoch.Begun,
+	}}
 	var c finding.Combined
 	if !s.subject.Idle() {
 		s.subject.Today = s.subject.Usual.Today(w.Hour)
@@ -379,6 +376,7 @@ func (e *entity) ordinary(at int) []*window.Window {
 // settle closes the windows of an hour: it gives the final judgement, then
 // learns from it. Hours settle in order, so e.windows[0] is the one if any is.
 func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
+	s.listen(hour)
 	for _, e := range s.open[hour] {
 		if err := s.settleEntity(e, hour, delta); err != nil {
 			return err
@@ -392,6 +390,21 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 	return nil
 }
 
+// listen opens a window for each token whose silence is worth judging, in the hour that
+// settles first of a day. Whether a token has come back since does not count: how much
+// of that is known depends on the order of arrival.
+func (s *shard) listen(hour int32) {
+	day := hour / 24
+	if s.epoch.Hour/24 == day || !s.noPeers && !s.epoch.Busy(day) {
+		return
+	}
+	for _, e := range s.entities[tokenwatch.EntityToken] {
+		if _, ok := e.find(hour); !ok && e.usual.Silence(day) {
+			s.addWindow(e, window.New(hour))
+		}
+	}
+}
+
 func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error {
 	c := s.judge(e, 0, &e.usual)
 	raises := s.raises(c)
@@ -403,15 +416,18 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 			return err
 		}
 		h.Settled = true
-		if !slices.ContainsFunc(in.Hours, func(h finding.Hour) bool { return h.Settled }) {
-			in.Band = s.band(e, 0, &e.usual, in.Day)
-		}
 		in.Put(hour, h)
 	} else if in != nil {
 		in.Put(hour, nil)
 	}
 	if in != nil {
 		s.tell(e, in, time.Time{})
+	}
+	if e.windows[0].Empty() {
+		// Opened by listen: there is nothing to learn.
+		e.windows = slices.Delete(e.windows, 0, 1)
+		s.change(e)
+		return nil
 	}
 	e.usual.Learn(e.windows[0], baseline.Lesson{
 		Odd: finding.Score(c.Rate) >= odd, Sure: finding.Score(c.Rate) >= sure, Sum: c.Sum, Peers: s.peers(e.Kind), Delta: &delta.Kinds[e.Kind], Group: &delta.Groups[e.usual.Group(e.Kind)],
@@ -446,7 +462,6 @@ func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
 		return // an hour settled while others are open: their turn comes
 	}
 	f := finding.Build(s.key, s.name, e.Entity, in, raisedBy)
-	f.Controls = detect.Controls(f.Detectors)
 	told := f.Canonical()
 	if string(told) == string(in.Told) {
 		return

@@ -212,15 +212,12 @@ func (t *tenant) sortedOverflow() []overflow {
 // and whatever was told of must be known to have been, to be taken back if need be.
 func (s *shard) tellings(out []storage.Record) []storage.Record {
 	for _, t := range s.told {
-		out = append(out, storage.Record{Key: []byte(incidentKey(s.name, t.Entity, t.Day)), Value: encodeIncident(t.Incident)})
+		out = append(out, storage.Record{Key: []byte(incidentKey(s.name, t.Entity, t.Day)), Value: encode(t.Incident)})
 	}
 	clear(s.told)
 	s.told = s.told[:0]
 	return out
 }
-
-// encodeIncident is an incident and, behind it, its band.
-func encodeIncident(in *finding.Incident) []byte { return append(encode(in), encode(&in.Band)...) }
 
 func (s *shard) records(out *[]storage.Record) {
 	for _, key := range s.dropped {
@@ -236,7 +233,7 @@ func (s *shard) records(out *[]storage.Record) {
 			*out = append(*out, storage.Record{Key: entityKey(recBaseline, s.name, e.Entity), Value: encode(&e.usual)})
 		}
 		for _, in := range e.incidents {
-			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encodeIncident(in)})
+			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encode(in)})
 		}
 	}
 	s.changed = s.changed[:0]
@@ -251,8 +248,6 @@ func (s *shard) records(out *[]storage.Record) {
 
 // load brings back the snapshot. What came after it is read from the log again.
 func (e *Engine) load(ctx context.Context) error {
-	e.taking.Lock()
-	defer e.taking.Unlock()
 	if e.loaded {
 		return nil
 	}
@@ -361,12 +356,8 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 		return decode(r, &e.usual)
 	case recIncident:
 		in := new(finding.Incident)
-		band, err := decoding.UnmarshalFirst(r.Value, in)
-		if err == nil && len(band) > 0 { // older programs wrote none
-			err = decoding.Unmarshal(band, &in.Band)
-		}
-		if err != nil {
-			return corrupt(r)
+		if err := decode(r, in); err != nil {
+			return err
 		}
 		e.incidents = append(e.incidents, in)
 		s.incidental[e] = struct{}{}
@@ -384,11 +375,14 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 // lookUp finds the shard of an entity and the entity in it, made if need be.
 func (t *tenant) lookUp(kind tokenwatch.EntityKind, id string) (*shard, *entity, error) {
 	if kind == tokenwatch.EntityAddress {
-		a, err := netip.ParseAddr(id)
-		if err != nil {
-			return nil, nil, err
+		hash := t.hash.String(id) // of a block of addresses
+		if !strings.Contains(id, "/") {
+			a, err := netip.ParseAddr(id)
+			if err != nil {
+				return nil, nil, err
+			}
+			hash = feature.AddrHash(t.hash, a.As16())
 		}
-		hash := feature.AddrHash(t.hash, a.As16())
 		s := t.shardOf(hash)
 		return s, s.entity(kind, hash, id), nil
 	}

@@ -57,6 +57,7 @@ func (t *tenant) take(group []*feature.Rows) error {
 		}
 	}
 	t.dirty = true
+	t.findHeirs()
 	if err := t.each(rows, func(s *shard) error { return s.apply(group) }); err != nil {
 		return err
 	}
@@ -98,6 +99,7 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 			break
 		}
 		t.inherit(hour)
+		t.judgeMints(hour)
 		deltas := make([]baseline.Epoch, len(t.shards))
 		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
 			return err

@@ -18,11 +18,13 @@ const (
 	timelineSpan     = 7 * 24 * time.Hour   // if nothing else is asked for
 	timelineMost     = 366 * 24 * time.Hour // that can be asked for
 	timelineHours    = 32 * 24 * time.Hour  // above, windows are days
+	usualDays        = 28                   // before, of which the mean is what is usual
 	timelineFindings = 100                  // shown
+	usualSpan        = usualDays * 24 * time.Hour
 )
 
-// GetTimeline reads the events of a token in a span from the segments that have
-// any; what is usual is the engine's to say.
+// GetTimeline reads the events of a token in a span, and their number in the days
+// before it, from the segments that have any.
 func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*pb.Timeline, error) {
 	who, err := caller(ctx)
 	if err != nil {
@@ -49,7 +51,7 @@ func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*
 	}
 	first := after == nil
 	line := newLine(&t, from, to, filter.NewPage[tokenwatch.Event](size, after))
-	if err := line.read(ctx, s.segments); err != nil {
+	if err := line.read(ctx, s.segments, first); err != nil {
 		return nil, err
 	}
 	out := &pb.Timeline{Token: FromToken(&t), From: stamp(from), To: stamp(to)}
@@ -63,9 +65,7 @@ func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*
 	if !first {
 		return out, nil
 	}
-	if out.Windows, err = s.windows(ctx, &t, line); err != nil {
-		return nil, err
-	}
+	out.Windows = line.windows()
 	out.Lifecycle = out.GetToken().GetLifecycle()
 	return out, s.about(ctx, &t, func(f *tokenwatch.Finding) bool {
 		if f.Window.End.After(from) && f.Window.Start.Before(to) {
@@ -91,7 +91,7 @@ func (s *tokens) span(t *record, req *pb.GetTimelineRequest) (from, to time.Time
 		from = to.Add(-timelineSpan)
 	}
 	// Nothing lies beyond what a time of an event can be.
-	least, most := time.Unix(0, math.MinInt64).UTC().Add(timelineSpan), time.Unix(0, math.MaxInt64).UTC().Add(-timelineSpan)
+	least, most := time.Unix(0, math.MinInt64+int64(usualSpan)).UTC(), time.Unix(0, math.MaxInt64).UTC().Add(-timelineSpan)
 	switch {
 	case !from.Before(to):
 		return from, to, Fail(tokenwatch.RefusedArgument, "from is not before to", 0)
@@ -115,6 +115,8 @@ type line struct {
 	same     map[[16]byte]uint16 // events of a key so far: equal ones are told apart by number
 	events   []int64             // by window
 	failed   []int64
+	before   [24]int64 // by hour of the day, in the days before
+	known    int       // of these days, those since the token was first seen
 }
 
 func newLine(t *record, from, to time.Time, page *filter.Page[tokenwatch.Event]) *line {
@@ -124,6 +126,9 @@ func newLine(t *record, from, to time.Time, page *filter.Page[tokenwatch.Event])
 	}
 	n := int((to.Sub(from) + l.step - 1) / l.step)
 	l.events, l.failed = make([]int64, n), make([]int64, n)
+	if first := seen(t.First); !first.IsZero() && first.Before(from) {
+		l.known = min(usualDays, int(from.Sub(first)/(24*time.Hour)))
+	}
 	return l
 }
 
@@ -134,16 +139,26 @@ var timelineCols = tokenwatch.Cols(
 	tokenwatch.ColOutcome, tokenwatch.ColError,
 )
 
-// read goes through the segments.
-func (l *line) read(ctx context.Context, segments storage.Segments) error {
+var usualCols = tokenwatch.Cols(tokenwatch.ColTime, tokenwatch.ColToken, tokenwatch.ColDuplicate)
+
+// read goes through the segments; those that lie wholly in the days before are
+// read for times only, and not at all where what is usual is not asked for.
+func (l *line) read(ctx context.Context, segments storage.Segments, usual bool) error {
 	if segments == nil {
 		return nil
 	}
-	for seg, err := range segments.Segments(ctx, storage.Range{Tenant: l.tenant, From: l.from, To: l.to}) {
+	begin := l.from
+	if usual && l.known > 0 {
+		begin = begin.Add(-time.Duration(l.known) * 24 * time.Hour)
+	}
+	for seg, err := range segments.Segments(ctx, storage.Range{Tenant: l.tenant, From: begin, To: l.to}) {
 		if err != nil {
 			return err
 		}
 		for id := range l.ids {
+			if !seg.MayHold(tokenwatch.ColToken, id) {
+				continue
+			}
 			if err := l.segment(ctx, seg, id); err != nil {
 				return err
 			}
@@ -153,8 +168,22 @@ func (l *line) read(ctx context.Context, segments storage.Segments) error {
 }
 
 func (l *line) segment(ctx context.Context, seg storage.Segment, id string) error {
-	batch, err := rowsOf(ctx, seg, timelineCols, tokenwatch.ColToken, id)
-	if batch == nil || err != nil {
+	cols := timelineCols
+	if b, ok := seg.Bounds(tokenwatch.ColTime); ok && b.Max < l.from.UnixNano() {
+		cols = usualCols
+	}
+	lo, hi, sorted := seg.TokenRows(tokenwatch.TokenID(id))
+	var batch *tokenwatch.Batch
+	var err error
+	switch {
+	case sorted && lo == hi:
+		return nil
+	case sorted:
+		batch, err = seg.SelectRows(ctx, cols, lo, hi)
+	default:
+		batch, err = seg.Select(ctx, cols)
+	}
+	if err != nil {
 		return err
 	}
 	tokens := batch.Column(tokenwatch.ColToken)
@@ -170,7 +199,13 @@ func (l *line) segment(ctx context.Context, seg storage.Segment, id string) erro
 // row counts one event, and shows it to the page if it lies in the span.
 func (l *line) row(b *tokenwatch.Batch, i int) {
 	at := time.Unix(0, b.Int(tokenwatch.ColTime, i)).UTC()
-	if at.Before(l.from) || !at.Before(l.to) {
+	switch {
+	case !at.Before(l.to):
+		return
+	case at.Before(l.from):
+		if l.from.Sub(at) <= time.Duration(l.known)*24*time.Hour {
+			l.before[at.Hour()]++
+		}
 		return
 	}
 	e := tokenwatch.Event{
@@ -187,7 +222,7 @@ func (l *line) row(b *tokenwatch.Batch, i int) {
 	}
 	w := int(at.Sub(l.from) / l.step)
 	l.events[w]++
-	if failedRow(b, i) {
+	if e.Status >= 400 || e.Outcome == "denied" || e.Outcome == "failure" || e.Outcome == "error" {
 		l.failed[w]++
 	}
 	l.page.Add(l.key(&e), e)
@@ -206,15 +241,7 @@ func (l *line) key(e *tokenwatch.Event) []byte {
 }
 
 // windows are the counts, and beside them what is usual.
-func (s *tokens) windows(ctx context.Context, t *record, l *line) ([]*pb.Usage, error) {
-	ids := []string{string(t.ID)}
-	for _, id := range t.SameAs {
-		ids = append(ids, string(id))
-	}
-	band, err := s.series.expected(ctx, t.Tenant, tokenwatch.EntityToken, ids, l.from, int(l.step/time.Hour), len(l.events))
-	if err != nil {
-		return nil, err
-	}
+func (l *line) windows() []*pb.Usage {
 	out := make([]*pb.Usage, len(l.events))
 	for i := range out {
 		start := l.from.Add(time.Duration(i) * l.step)
@@ -223,9 +250,15 @@ func (s *tokens) windows(ctx context.Context, t *record, l *line) ([]*pb.Usage, 
 			end = l.to
 		}
 		out[i] = &pb.Usage{Start: stamp(start), End: stamp(end), Events: l.events[i], Failed: l.failed[i]}
-		if band != nil {
-			out[i].Usual, out[i].Low, out[i].High = &band.Median[i], &band.Low[i], &band.High[i]
+		if l.known == 0 {
+			continue
 		}
+		sum := int64(0)
+		for h := start; h.Before(end); h = h.Add(time.Hour) {
+			sum += l.before[h.Hour()]
+		}
+		usual := math.Round(1000*float64(sum)/float64(l.known)) / 1000
+		out[i].Usual = &usual
 	}
-	return out, nil
+	return out
 }

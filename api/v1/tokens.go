@@ -17,7 +17,6 @@ type tokens struct {
 	pb.UnimplementedTokensServer
 	store      storage.Tokens // nil: there is no inventory
 	segments   storage.Segments
-	series     *series
 	findings   storage.Findings
 	suppressor *Suppressor
 	names      Names

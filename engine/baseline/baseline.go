@@ -39,6 +39,7 @@ type Usual struct {
 	Places     []Place                   // where it was used from last, the latest first
 	Silent     uint16                    // days without use before the day at hand
 	Shared     uint16                    // of an address: most tokens taken in a day before this one
+	Refused    uint16                    // the same of those not taken
 	Today      Day                       // so far
 }
 
@@ -332,7 +333,8 @@ func (u *Usual) pass(hour int32) {
 	u.Volume.elapse(u.Last, hour)
 	if day := hour / 24; day != u.Today.Day {
 		u.Silent = uint16(min(max(day-u.Last/24-1, 0), 1<<15))
-		taken, _ := u.Today.Sources.Counts()
+		taken, refused := u.Today.Sources.Counts()
+		u.Refused = max(u.Refused-u.Refused/42, uint16(refused))
 		u.Shared = max(u.Shared-u.Shared/42, uint16(taken))
 		u.Volume.close(u.Today, day)
 		before := tokenwatch.Bans(0)

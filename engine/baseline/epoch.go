@@ -18,6 +18,19 @@ type Epoch struct {
 	// Groups are of the same kind and way of working, see Usual.Group. What values
 	// they know is left to Kinds.
 	Groups [NumGroups]Peers
+	// Marks is how many active hours of tokens there had been when the last two days
+	// began, the latest first.
+	Marks [2]uint64
+}
+
+// Busy tells whether the day before one was no holiday, and the log was not cut off: at
+// least half as many tokens' hours were active ones as on the day before that.
+func (e *Epoch) Busy(day int32) bool {
+	if e.Hour/24 != day-1 {
+		return false
+	}
+	yesterday, before := e.Kinds[tokenwatch.EntityToken].Active-e.Marks[0], e.Marks[0]-e.Marks[1]
+	return 2*yesterday >= before
 }
 
 // Ready works out what an epoch read from a store leaves to be worked out.
@@ -33,6 +46,7 @@ func (e *Epoch) Settle(hour int32, deltas []Epoch) {
 		for g := range e.Groups {
 			e.Groups[g].Tails.pass()
 		}
+		e.Marks = [2]uint64{e.Kinds[tokenwatch.EntityToken].Active, e.Marks[0]}
 	}
 	e.Hour = hour
 	if e.Begun == 0 {

@@ -18,6 +18,18 @@ type Life struct {
 	Scopes   []uint32 // granted by the inventory, upper halves of their hashes, in order; nil is not told
 	Networks []netip.Prefix
 	Moments  []Moment // in order
+	Mint     Mint
+	Decoy    bool // a honeytoken: nobody should use it
+}
+
+// Mint is how a token came to be that another one made.
+type Mint struct {
+	_      struct{} `cbor:",toarray"`
+	Millis int64    // event time; 0: it was not made by a token
+	By     string   // lineage or id of the token that made it
+	Depth  uint8    // how many tokens in a row were made so, each within a day of the one before
+	Odd    bool     // the one that made it was anomalous on that day
+	Judged bool     // Odd is known: the hour it was made in has settled
 }
 
 // Moment is something that happened in a life.

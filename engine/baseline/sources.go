@@ -20,6 +20,7 @@ type Source struct {
 	_     struct{} `cbor:",toarray"`
 	Token uint32   // upper half of its hash
 	Taken bool     // some event was not refused for the credential
+	From  uint16   // least digest of the addresses that it came from
 }
 
 const maxSources = 128
@@ -31,7 +32,7 @@ func (s *Sources) Add(w *window.Window) {
 		f := fingerprint(v.Token)
 		at, ok := slices.BinarySearchFunc(s.Tokens, f, func(t Source, f uint32) int { return cmp.Compare(t.Token, f) })
 		if !ok {
-			s.Tokens = slices.Insert(s.Tokens, at, Source{Token: f})
+			s.Tokens = slices.Insert(s.Tokens, at, Source{Token: f, From: v.From})
 			if len(s.Tokens) > maxSources {
 				s.Over = true
 				s.Tokens = s.Tokens[:maxSources]
@@ -41,6 +42,7 @@ func (s *Sources) Add(w *window.Window) {
 			}
 		}
 		s.Tokens[at].Taken = s.Tokens[at].Taken || v.Failed < v.Count
+		s.Tokens[at].From = min(s.Tokens[at].From, v.From)
 	}
 }
 
@@ -54,4 +56,14 @@ func (s *Sources) Counts() (taken, refused int) {
 		}
 	}
 	return taken, refused
+}
+
+// Addresses is how many different addresses the tokens came from, at least.
+func (s *Sources) Addresses() int {
+	from := make([]uint16, len(s.Tokens))
+	for i, t := range s.Tokens {
+		from[i] = t.From
+	}
+	slices.Sort(from)
+	return len(slices.Compact(from))
 }

@@ -243,6 +243,35 @@ func (v *View) Busy(hour int32) (p, days float64) {
 	return (times + rate) / (days + 1), days
 }
 
+// Unseen is for how many days before an hour a value that is usual was not seen.
+func (v *View) Unseen(a feature.Axis, hash uint64, hour int32) (days int, ok bool) {
+	at, ok := v.Usual.find(a, hash)
+	if !ok || v.Usual.Seen[a][at].Weight < familiar || v.opened(a, hash) {
+		return 0, false
+	}
+	return int(hour/24) - int(v.Usual.Seen[a][at].Day), true
+}
+
+// Forgotten is how many usual values of an axis were not seen for that many days.
+func (v *View) Forgotten(a feature.Axis, hour int32, days int) int {
+	n := 0
+	for i := range v.Usual.Seen[a] {
+		if k := &v.Usual.Seen[a][i]; k.Weight >= familiar && int(hour/24)-int(k.Day) >= days {
+			n++
+		}
+	}
+	return n
+}
+
+// MostRefused is how many credentials that came from an address were not taken on any
+// day before that of an hour, at most.
+func (v *View) MostRefused(hour int32) int {
+	n := int(v.Usual.Refused)
+	yesterday := v.Today(hour/24*24 - 1)
+	_, refused := yesterday.Sources.Counts()
+	return max(n, refused)
+}
+
 // Today is what has settled of the day of an hour, with the open windows of that day.
 func (v *View) Today(hour int32) Day {
 	var d Day

@@ -7,6 +7,8 @@
 package detect
 
 import (
+	"strings"
+
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/baseline"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
@@ -75,6 +77,12 @@ func (s *Subject) token() tokenwatch.TokenID {
 		return ""
 	}
 	return tokenwatch.TokenID(s.Entity.ID)
+}
+
+// block tells whether the subject is a block of addresses rather than one, of which
+// only credentials that were not taken are known.
+func (s *Subject) block() bool {
+	return s.Entity.Kind == tokenwatch.EntityAddress && strings.IndexByte(s.Entity.ID, '/') >= 0
 }
 
 // end is the last moment of the window's hour, UTC milliseconds.

@@ -8,8 +8,9 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 )
 
-// enumeration notices objects being counted through: numbers of one action that
-// lie next to each other, a quarter or more of a run of 64.
+// enumeration notices objects being counted through by sequential ids: numbers of one
+// action that lie next to each other, a quarter or more of a run of 64, in whatever
+// order they are asked for.
 //
 // The number of such objects in an active hour is taken to be negative binomial
 // around the entity's own mean, with a small shape, since those who count at all

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 	"github.com/tokenwatch/tokenwatch/engine/window"
 )
@@ -60,10 +61,16 @@ func (sharedSource) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenw
 // visitors counts the credentials that came from an address on the window's day: those
 // that were taken, and those that were not.
 func (s *Subject) visitors() (taken, refused int) {
+	sources := s.sources()
+	return sources.Counts()
+}
+
+// sources is which credentials came from an address on the window's day.
+func (s *Subject) sources() baseline.Sources {
 	sources := s.Today.Sources
 	sources.Tokens = slices.Clone(sources.Tokens)
 	sources.Add(s.Now)
-	return sources.Counts()
+	return sources
 }
 
 func (sharedSource) Explain(s tokenwatch.Signal, _ []string) string {

@@ -11,16 +11,17 @@ import (
 // spraying notices an address from which one invalid credential after the other is
 // presented: somebody guesses, or tries what others have lost.
 //
-// In a day, an address presents one more refused credential with probability 1/16
-// each, and one of ten such addresses has an accepted one as well:
+// In a day, an address presents one more refused credential than it did on any
+// day before, b but at least one, with probability 1/16 each, and one of ten such
+// addresses has an accepted one as well:
 //
-//	p = 16^(1−n) · (1/10 if another one was taken)
+//	p = 16^(b−n) · (1/10 if another one was taken)
 type spraying struct{}
 
 func newSpraying(vec.Hash) Detector { return spraying{} }
 
 func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
-	if s.Usual.Kind != tokenwatch.EntityAddress {
+	if s.Usual.Kind != tokenwatch.EntityAddress || s.block() {
 		return out
 	}
 	var refused []window.Value
@@ -33,8 +34,9 @@ func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 		return out
 	}
 	taken, failed := s.visitors()
-	surprise := tokenwatch.Bans(failed-1) * oneMore
-	if failed >= 2 && taken > 0 {
+	usual := max(1, s.Usual.MostRefused(s.Now.Hour))
+	surprise := tokenwatch.Bans(failed-usual) * oneMore
+	if failed > usual && taken > 0 {
 		surprise += 1000
 	}
 	if surprise < tokenwatch.Surprising {
@@ -42,10 +44,10 @@ func (spraying) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	}
 	return append(out, tokenwatch.Signal{
 		Row: row, Detector: "spraying", Surprise: min(surprise, tokenwatch.MaxBans), Group: groupVisitors,
-		Observed: int64(failed) * 1000, Expected: vec.Milli(0.1), Evidence: firsts(refused), Attack: []string{"T1110.004"},
+		Observed: int64(failed) * 1000, Expected: int64(usual) * 1000, Evidence: firsts(refused), Attack: []string{"T1110.004"},
 	})
 }
 
 func (spraying) Explain(s tokenwatch.Signal, _ []string) string {
-	return fmt.Sprintf("presented %s credentials that day that were not valid", decimal(s.Observed))
+	return fmt.Sprintf("presented %s credentials that day that were not valid, where %s would be expected at most", decimal(s.Observed), decimal(s.Expected))
 }

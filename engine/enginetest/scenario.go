@@ -115,7 +115,7 @@ const inventoryLine = "inventory "
 
 // Inventory makes the control record of the inventory that lines tell of:
 //
-//	inventory token=a created=500d used=400d scopes=items:read networks=10.0.0.0/8
+//	inventory token=a created=500d used=400d scopes=items:read networks=10.0.0.0/8 purpose=honeytoken
 //
 // created and used are so long before Start. It returns nil if there is no such line.
 func Inventory(lines string) (*tokenwatch.Control, error) {
@@ -141,6 +141,8 @@ func Inventory(lines string) (*tokenwatch.Control, error) {
 				in.LastUsed = Start.Add(-d).UnixNano()
 			case "scopes":
 				in.Scopes = strings.Split(value, ",")
+			case "purpose":
+				in.Purpose = value
 			case "networks":
 				in.Networks = strings.Split(value, ",")
 			default:

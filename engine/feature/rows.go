@@ -40,6 +40,7 @@ type Rows struct {
 	Lead    []tokenwatch.EntityKind
 	Faults  []Fault
 	Bytes   []int64 // of the answer
+	Blocks  []Block // of addresses from which credentials came that were not taken
 	origins origins
 	passing []bool // by code of token_kind
 	session []bool // by code of actor_kind
@@ -87,11 +88,12 @@ func (r *Rows) Read(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash
 	r.hashes(&r.Tokens, tokenwatch.ColToken)
 	r.hashes(&r.Actors, tokenwatch.ColActor)
 	r.hashes(&r.resources, tokenwatch.ColResource)
-	r.passing = kinds(r.passing, b, tokenwatch.ColTokenKind, tokenwatch.PassingToken)
+	r.passing = kinds(r.passing, b, tokenwatch.ColTokenKind, Passing)
 	r.session = kinds(r.session, b, tokenwatch.ColActorKind, func(kind string) bool { return kind == "role_session" })
 	r.variable = kinds(r.variable, b, tokenwatch.ColRoute, func(route string) bool { return strings.IndexByte(route, '{') >= 0 })
 	r.leads()
 	r.faults()
+	r.blocks()
 	r.sizes()
 	r.byToken.Group(r.Tokens.Codes, len(r.Tokens.Hashes))
 	r.byActor.Group(r.Actors.Codes, len(r.Actors.Hashes))
@@ -284,8 +286,9 @@ func (r *Rows) times() {
 	}
 }
 
-// leads picks for each row the entity whose habits it belongs to, as Batch.Lead does
-// for one.
+// leads picks for each row the entity whose habits it belongs to: the token if
+// it is one that lasts; else the actor, since the key ids of a session change
+// while its owner's habits do not; else the address.
 func (r *Rows) leads() {
 	r.Lead = zeros(r.Lead, r.Batch.Rows())
 	tokens, actors := r.Tokens.Codes, r.Actors.Codes
@@ -333,3 +336,7 @@ func (r *Rows) sizes() {
 		}
 	}
 }
+
+// Passing tells whether tokens of this kind live for hours only, so that habits
+// are their actor's.
+func Passing(tokenKind string) bool { return tokenKind == "aws_session" }

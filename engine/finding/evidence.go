@@ -99,6 +99,9 @@ func EventOf(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) { retur
 
 // event reads the event a reference points at.
 func event(ref tokenwatch.EventRef, log Log) (tokenwatch.Event, error) {
+	if ref.Offset == 0 { // a moment at which nothing happened
+		return tokenwatch.Event{Time: time.UnixMilli(ref.Millis).UTC()}, nil
+	}
 	b, i, err := log.Row(ref)
 	if err != nil {
 		return tokenwatch.Event{}, err

@@ -183,6 +183,7 @@ type Visitor struct {
 	Token  uint64
 	Count  uint32
 	Failed uint32 // of these, the credential was not taken
+	From   uint16 // least digest of the addresses it came from: a window may be about several
 	First  tokenwatch.EventRef
 }
 
@@ -359,7 +360,7 @@ func (w *Window) findOrigin(network, token uint64) (int, bool) {
 
 // AddVisitor notes that row i's token came from the window's address.
 func (w *Window) AddVisitor(r *feature.Rows, i int) {
-	token := r.Tokens.At(i)
+	token, from := r.Tokens.At(i), uint16(r.Axes[feature.Address].At(i))
 	at, ok := slices.BinarySearchFunc(w.Visitors, token, func(v Visitor, t uint64) int {
 		switch {
 		case v.Token < t:
@@ -372,7 +373,7 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 	})
 	if !ok {
 		w.Grown = true
-		w.Visitors = slices.Insert(w.Visitors, at, Visitor{Token: token, First: r.Ref(i)})
+		w.Visitors = slices.Insert(w.Visitors, at, Visitor{Token: token, From: from, First: r.Ref(i)})
 		if len(w.Visitors) > MaxVisitors {
 			w.Overflow = true
 			w.Visitors = w.Visitors[:MaxVisitors]
@@ -383,6 +384,7 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 	}
 	v := &w.Visitors[at]
 	v.Count++
+	v.From = min(v.From, from)
 	if r.Faults[i] == feature.Unknown {
 		v.Failed++
 	}
@@ -403,6 +405,9 @@ func (w *Window) AddOutside(r *feature.Rows, i int) {
 		}
 	}
 }
+
+// Empty tells whether the window holds nothing at all.
+func (w *Window) Empty() bool { return w.Events == 0 && len(w.Origins) == 0 && len(w.Visitors) == 0 }
 
 // Has tells whether a value occurred in the window.
 func (w *Window) Has(a feature.Axis, hash uint64) bool {
