@@ -206,7 +206,17 @@ func (e *events) scan(x *execution, a ask, to sink) error {
 			x.bySeries.Add(1)
 			return e.fromSeries(x, v, t, a.uses.durations, worker, to)
 		}
-		return e.read(x, v, a, worker, to)
+		parts := v.narrowed()
+		if len(parts) == 0 {
+			x.pruned.Add(1)
+			return x.alive()
+		}
+		for i := range parts {
+			if err := e.read(x, &parts[i], a, worker, to); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

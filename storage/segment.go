@@ -62,6 +62,9 @@ type Segment interface {
 	// MayHold is false if no row has this value in a column, given as text: a
 	// number in decimal, an address in its usual form, a flag as true or false.
 	MayHold(col tokenwatch.Col, value string) bool
+	// Runs returns runs of rows, in their order, outside of which no row has a value
+	// in a column, given as for MayHold; ok is false if nothing is known of that.
+	Runs(col tokenwatch.Col, value string) (runs [][2]int, ok bool)
 	// MayContain is false if no row has this substring in a text column.
 	MayContain(col tokenwatch.Col, substring string) bool
 }

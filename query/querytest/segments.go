@@ -268,6 +268,34 @@ func (s *Segment) MayHold(col tokenwatch.Col, value string) bool {
 	return false
 }
 
+// Runs are of a few rows each: those that have the value, and some that have not.
+func (s *Segment) Runs(col tokenwatch.Col, value string) (runs [][2]int, ok bool) {
+	if !s.merged || col.Kind() != tokenwatch.KindString && col.Kind() != tokenwatch.KindAddr && col != tokenwatch.ColActor {
+		return nil, false
+	}
+	const rows = 5
+	for lo := 0; lo < s.b.Rows(); lo += rows {
+		hi := min(lo+rows, s.b.Rows())
+		any := lo%7 == 3
+		for i := lo; i < hi; i++ {
+			if !s.b.Has(col, i) {
+				continue
+			}
+			if col.Kind() == tokenwatch.KindAddr {
+				any = any || s.b.Addr(i).String() == value
+			} else {
+				any = any || s.b.Text(col, i) == value
+			}
+		}
+		if n := len(runs); any && n > 0 && runs[n-1][1] == lo {
+			runs[n-1][1] = hi
+		} else if any {
+			runs = append(runs, [2]int{lo, hi})
+		}
+	}
+	return runs, true
+}
+
 // MayContain looks at the rows.
 func (s *Segment) MayContain(col tokenwatch.Col, sub string) bool {
 	for i := range s.b.Rows() {

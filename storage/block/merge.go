@@ -79,6 +79,9 @@ func (m *merger) merge() error {
 	slices.SortFunc(m.head.columns, func(a, b mergedColumn) int {
 		return int(columnNumber[a.Col]) - int(columnNumber[b.Col])
 	})
+	slices.SortFunc(m.head.filters, func(a, b mergedFilter) int {
+		return int(columnNumber[a.col]) - int(columnNumber[b.col])
+	})
 	if err := m.series(); err != nil {
 		return fmt.Errorf("series: %w", err)
 	}
@@ -510,6 +513,9 @@ func (m *merger) coded(c *mergedColumn, d *dictionary) (err error) {
 			return err
 		}
 	}
+	if err := m.filterCodes(c.Col, d); err != nil {
+		return err
+	}
 	if baseRank(c.Col) < 2 || seriesKeys.Has(c.Col) {
 		m.codes[c.Col] = d.codes
 	}
@@ -666,7 +672,10 @@ func (m *merger) paged(c *mergedColumn, in *tokenwatch.Batch) error {
 		}
 	}
 	m.head.columns = append(m.head.columns, *c)
-	return nil
+	if c.Col.Kind() != tokenwatch.KindString {
+		return nil
+	}
+	return m.filterStrings(c.Col, in.Column(c.Col))
 }
 
 // appendPageHead appends what a page says of itself.

@@ -231,7 +231,8 @@ func readAll(m *Merged) error {
 		_, valuing := m.Values(c)
 		test := &tokenwatch.TextTest{Parts: []string{"a1"}, Test: func(s string) bool { return s > "a" }}
 		_, _, searching := m.Search(c, test, 0, m.Rows())
-		err = errors.Join(err, counting, valuing, searching)
+		_, _, seeking := m.PagesWith(c, []byte("x"))
+		err = errors.Join(err, counting, valuing, searching, seeking)
 	}
 	for _, k := range series.Kinds {
 		_, summing := m.Series(k, series.AllMeasures)

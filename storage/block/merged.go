@@ -11,7 +11,7 @@ import (
 
 // MergedVersion is the layout of merged segments that Merge writes and the
 // newest that OpenMerged reads.
-const MergedVersion = 2
+const MergedVersion = 3
 
 const mergedMagic = "TWMS"
 
@@ -63,6 +63,7 @@ type mergedHead struct {
 	order   int      // the chunk that gives the rows their places in the log
 	extras  int      // the chunk of requests, namings and facts
 	series  []mergedSeries
+	filters []mergedFilter
 }
 
 func (h *mergedHead) numPages() int { return (h.rows + h.page - 1) / h.page }
@@ -106,6 +107,7 @@ func (h *mergedHead) append(b []byte) []byte {
 		b = h.columns[i].append(b)
 	}
 	b = appendSeries(b, h.series)
+	b = appendFilters(b, h.filters)
 	head := b[start:]
 	binary.LittleEndian.PutUint32(head[6:], uint32(len(head)-preludeSize))
 	binary.LittleEndian.PutUint32(head[10:], headSum(head))
@@ -156,6 +158,9 @@ func readMergedHead(b []byte) (*mergedHead, error) {
 	r.mergedHead(h)
 	if version >= 2 {
 		r.mergedSeries(h)
+	}
+	if version >= 3 && r.err == nil {
+		r.mergedFilters(h)
 	}
 	return h, r.done()
 }

@@ -197,6 +197,24 @@ func (g *mergedSegment) MayHold(col tokenwatch.Col, value string) bool {
 	return may || err != nil
 }
 
+// Runs that cannot be read are not known: Select will say why.
+func (g *mergedSegment) Runs(col tokenwatch.Col, value string) (runs [][2]int, ok bool) {
+	bytes := []byte(value)
+	if col.Kind() == tokenwatch.KindAddr {
+		a, err := netip.ParseAddr(value)
+		if err != nil {
+			return nil, false
+		}
+		b := a.As16()
+		bytes = b[:]
+	}
+	err := g.read(func() (err error) {
+		runs, ok, err = g.m.PagesWith(col, bytes)
+		return err
+	})
+	return runs, err == nil && ok
+}
+
 // MayContain looks through the dictionary if the column has one.
 func (g *mergedSegment) MayContain(col tokenwatch.Col, substring string) bool {
 	c, constant, ok := g.m.Column(col)

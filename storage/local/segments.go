@@ -218,6 +218,9 @@ func (a *appended) MayHold(col tokenwatch.Col, value string) bool {
 	return mayHold(&c, c.Codec == block.CodecConst, ok, value)
 }
 
+// Runs: there are no filters.
+func (a *appended) Runs(tokenwatch.Col, string) (runs [][2]int, ok bool) { return nil, false }
+
 func (a *appended) MayContain(col tokenwatch.Col, substring string) bool {
 	c, ok := a.head.Column(col)
 	c.Col = col

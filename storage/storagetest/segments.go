@@ -149,6 +149,11 @@ func checkSegment(ctx context.Context, t testing.TB, seg storage.Segment) []stri
 			if !seg.MayHold(col, value) {
 				t.Fatalf("%s: said not to hold %q", col, value)
 			}
+			runs, ok := seg.Runs(col, value)
+			in := func(r [2]int) bool { return r[0] <= i && i < r[1] && r[1] <= seg.Rows() }
+			if ok && !slices.ContainsFunc(runs, in) {
+				t.Fatalf("%s: row %d is said not to hold %q, only %v", col, i, value, runs)
+			}
 			if k := col.Kind(); k == tokenwatch.KindText || k == tokenwatch.KindString {
 				from, to := i%(len(value)+1), len(value)-i%(len(value)/2+1)
 				if part := value[min(from, to):to]; !seg.MayContain(col, part) {
