@@ -198,8 +198,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.flush(ctx); err != nil {
 		return err
 	}
+	if e.rows >= worthSnapshot {
+		e.rows = max(e.rows, e.cfg.SnapshotRows)
+	}
 	return e.commit(ctx)
 }
+
+// worthSnapshot is from how many rows on a run that ends writes the state down rather
+// than have the next one read them again.
+const worthSnapshot = 1 << 16
 
 // RunTo reads the log up to and with offset last, commits, and returns.
 func (e *Engine) RunTo(ctx context.Context, last tokenwatch.Offset) error {
@@ -304,8 +311,16 @@ func (e *Engine) apply() error {
 			return err
 		}
 	}
+	for _, r := range e.features {
+		r.Release()
+	}
+	clear(e.features[min(len(e.features), maxFeatures):])
+	e.features = e.features[:min(len(e.features), maxFeatures)]
 	return nil
 }
+
+// maxFeatures is for how many batches of a group memory is kept.
+const maxFeatures = 8
 
 // control takes in a control record.
 func (e *Engine) control(entry tokenwatch.Entry) error {

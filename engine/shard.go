@@ -201,7 +201,7 @@ func (s *shard) entity(kind tokenwatch.EntityKind, hash uint64, id string) *enti
 }
 
 func (s *shard) make(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
-	e := &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash}
+	e := &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash, usual: baseline.New()}
 	if kind == tokenwatch.EntityToken {
 		if l := s.lives.byToken[tokenwatch.TokenID(id)]; l != nil {
 			e.life = &l.Life
@@ -383,6 +383,9 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 		}
 	}
 	delete(s.open, hour)
+	if len(s.open) == 0 {
+		s.pool = window.Pool{} // it is quiet now
+	}
 	for e := range s.incidental {
 		s.forgetIncidents(e, hour)
 	}

@@ -97,7 +97,7 @@ func windowKey(tenant string, e tokenwatch.Entity, hour int32) string {
 // commit writes a Step: how far the log was read and what was found on the way;
 // and, if enough rows have passed, all that changed since the last snapshot.
 func (e *Engine) commit(ctx context.Context) error {
-	if e.entries == 0 || e.cursor <= e.told {
+	if e.cursor <= e.told || e.entries == 0 && e.rows < e.cfg.SnapshotRows {
 		return nil
 	}
 	step := storage.Step{Cursor: e.cursor}

@@ -20,38 +20,39 @@ import (
 const Unit = 256
 
 // Usual is what one entity usually does. Numbers in units of 1/Unit lose half
-// of their weight in about a month.
+// of their weight in about a month. It is made by New.
 type Usual struct {
-	_          struct{}                `cbor:",toarray"` // stored without the names of its fields
-	First      int32                   // hour of the first window learned; 0: none yet
-	Last       int32                   // of the last one
-	Hours      uint32                  // active hours, in 1/Unit
-	Origins    uint32                  // hours whose origins are known, in 1/Unit
-	Concurrent uint32                  // of these, with two networks in use at once
-	Lived      uint32                  // active hours since it had settled in, in 1/Unit; half of it is lost in eight days
-	Novel      [feature.NumAxes]uint32 // of these, with something new
-	Values     [feature.NumAxes]uint32 // how many new values that was
-	Seen       [feature.NumAxes][]Known
-	Volume     Volume
-	Mix        Mix
-	Objects    Objects
-	Faults     [feature.NumFaults]uint32 // events by the answer they got, in 1/Unit
-	Places     []Place                   // where it was used from last, the latest first
-	Silent     uint16                    // days without use before the day at hand
-	Shared     uint16                    // of an address: most tokens taken in a day before this one
-	Refused    uint16                    // the same of those not taken
-	Today      Day                       // so far
+	First      int32  // hour of the first window learned; 0: none yet
+	Last       int32  // of the last one
+	Hours      uint32 // active hours, in 1/Unit
+	Origins    uint32 // hours whose origins are known, in 1/Unit
+	Concurrent uint32 // of these, with two networks in use at once
+	Silent     uint16 // days without use before the day at hand
+	Shared     uint16 // of an address: most tokens taken in a day before this one
+	Refused    uint16 // the same of those not taken
+	Today      Day    // so far
+	*Habits
 }
 
-// Known is one value an entity was seen with.
-type Known struct {
-	_      struct{} `cbor:",toarray"`
-	Hash   uint32   // upper half of the value's
-	Born   uint16   // day it was first seen
-	Day    uint16   // day it was last seen
-	Weight uint8    // known from familiar on: one ordinary hour, or three anomalous ones
-	Share  uint16   // of an action: its usual part of an hour's events, in 1/wholeShare
+// Habits are what an entity does that leads events of its own. Most addresses and
+// many actors never do: they share one, which stays empty.
+type Habits struct {
+	_       struct{}                `cbor:",toarray"`
+	Lived   uint32                  // active hours since it had settled in, in 1/Unit; half of it is lost in eight days
+	Novel   [feature.NumAxes]uint32 // of these, with something new
+	Values  [feature.NumAxes]uint32 // how many new values that was
+	Seen    Seen
+	Volume  Volume
+	Mix     Mix
+	Objects Objects
+	Faults  [feature.NumFaults]uint32 // events by the answer they got, in 1/Unit
+	Places  []Place                   // where it was used from last, the latest first
 }
+
+var none = new(Habits)
+
+// New returns the baseline of an entity of which nothing is known.
+func New() Usual { return Usual{Habits: none} }
 
 // Place is a network that an entity was used from.
 type Place struct {
@@ -66,12 +67,15 @@ const maxPlaces = 4
 // Clone copies a baseline, for the token that goes on where another one ends.
 func (u *Usual) Clone() Usual {
 	c := *u
-	for a := range c.Seen {
-		c.Seen[a] = slices.Clone(c.Seen[a])
-	}
-	c.Places = slices.Clone(c.Places)
-	c.Objects.Least = slices.Clone(c.Objects.Least)
 	c.Today.Sources.Tokens = slices.Clone(c.Today.Sources.Tokens)
+	if u.Habits == none {
+		return c
+	}
+	habits := *u.Habits
+	c.Habits = &habits
+	c.Places = slices.Clone(c.Places)
+	c.Seen.List = slices.Clone(c.Seen.List)
+	c.Objects.Least = slices.Clone(c.Objects.Least)
 	return c
 }
 
@@ -147,8 +151,13 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 		step = Unit / 3
 	}
 	u.Today.add(w)
+	if w.Events > 0 && u.Habits == none {
+		u.Habits = new(Habits)
+	}
 	if len(w.Origins) > 0 {
-		u.settle(w)
+		if u.Habits != none {
+			u.settle(w)
+		}
 		u.Origins += step
 		if Concurrent(w) {
 			u.Concurrent += step
@@ -272,11 +281,12 @@ func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular
 		weight = perOdd
 	}
 	for _, v := range w.Axes[a] {
-		at, ok := u.find(a, v.Hash)
+		k, ok := u.Seen.find(a, v.Hash)
 		if !ok {
-			u.Seen[a] = slices.Insert(u.Seen[a], at, Known{Hash: fingerprint(v.Hash), Born: day})
+			at := u.Seen.place(a, fingerprint(v.Hash))
+			u.Seen.insert(a, at, Known{Hash: fingerprint(v.Hash), Born: day})
+			k = &u.Seen.On(a)[at]
 		}
-		k := &u.Seen[a][at]
 		if k.Weight < familiar {
 			fresh++
 			if l.Peers.popular(a, v.Hash) {
@@ -312,31 +322,27 @@ func (u *Usual) pass(hour int32) {
 	if u.Last == 0 {
 		return
 	}
-	for day := u.Last/24 + 1; day <= hour/24; day++ {
-		if day > u.Last/24+400 {
-			break
-		}
+	own := u.Habits != none
+	for day := u.Last/24 + 1; day <= min(hour/24, u.Last/24+400); day++ {
 		u.Hours -= u.Hours / 42
 		u.Origins -= u.Origins / 42
 		u.Concurrent -= u.Concurrent / 42
-		u.Lived -= u.Lived / 12
-		for a := range u.Novel {
-			u.Novel[a] -= u.Novel[a] / 12 // habits of changing change faster
-			u.Values[a] -= u.Values[a] / 12
+		if own {
+			u.Habits.pass()
 		}
-		for f := range u.Faults {
-			u.Faults[f] -= u.Faults[f] / 42
-		}
-		u.Volume.pass()
-		u.Objects.pass()
 	}
-	u.Volume.elapse(u.Last, hour)
-	if day := hour / 24; day != u.Today.Day {
+	day := hour / 24
+	if own {
+		u.Volume.elapse(u.Last, hour)
+		if day != u.Today.Day {
+			u.Volume.close(u.Today, day)
+		}
+	}
+	if day != u.Today.Day {
 		u.Silent = uint16(min(max(day-u.Last/24-1, 0), 1<<15))
 		taken, refused := u.Today.Sources.Counts()
 		u.Refused = max(u.Refused-u.Refused/42, uint16(refused))
 		u.Shared = max(u.Shared-u.Shared/42, uint16(taken))
-		u.Volume.close(u.Today, day)
 		before := tokenwatch.Bans(0)
 		if day == u.Today.Day+1 {
 			before = u.Today.Most
@@ -345,51 +351,45 @@ func (u *Usual) pass(hour int32) {
 	}
 }
 
+// pass takes away what a day takes.
+func (h *Habits) pass() {
+	h.Lived -= h.Lived / 12
+	for a := range h.Novel {
+		h.Novel[a] -= h.Novel[a] / 12 // habits of changing change faster
+		h.Values[a] -= h.Values[a] / 12
+	}
+	for f := range h.Faults {
+		h.Faults[f] -= h.Faults[f] / 42
+	}
+	h.Volume.pass()
+	h.Objects.pass()
+}
+
 func (u *Usual) forget(a feature.Axis, delta *Peers) {
-	if len(u.Seen[a]) <= maxKnown[a] {
+	if len(u.Seen.On(a)) <= maxKnown[a] {
 		return
 	}
-	byAge := slices.Clone(u.Seen[a])
+	byAge := slices.Clone(u.Seen.On(a))
 	slices.SortFunc(byAge, func(x, y Known) int { return cmp.Or(cmp.Compare(x.Day, y.Day), cmp.Compare(x.Hash, y.Hash)) })
 	for _, k := range byAge[:len(byAge)-maxKnown[a]] {
-		at := u.place(a, k.Hash)
-		u.Seen[a] = slices.Delete(u.Seen[a], at, at+1)
+		u.Seen.remove(a, u.Seen.place(a, k.Hash))
 		if k.Weight == familiar {
 			delta.note(a, k.Hash, -1)
 		}
 	}
 }
 
-func (u *Usual) find(a feature.Axis, hash uint64) (int, bool) {
-	at := u.place(a, fingerprint(hash))
-	return at, at < len(u.Seen[a]) && u.Seen[a][at].Hash == fingerprint(hash)
-}
-
-func (u *Usual) place(a feature.Axis, f uint32) int {
-	seen := u.Seen[a]
-	lo, hi := 0, len(seen)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if seen[mid].Hash < f {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
-}
-
 // Knows tells whether a value is usual for the entity.
 func (u *Usual) Knows(a feature.Axis, hash uint64) bool {
-	at, ok := u.find(a, hash)
-	return ok && u.Seen[a][at].Weight >= familiar
+	k, ok := u.Seen.find(a, hash)
+	return ok && k.Weight >= familiar
 }
 
 // newsOf counts the values of an axis that the entity was first seen with on a day.
 func (u *Usual) newsOf(a feature.Axis, day int32) int {
 	n := 0
-	for i := range u.Seen[a] {
-		if u.Seen[a][i].Born == uint16(day) {
+	for _, k := range u.Seen.On(a) {
+		if k.Born == uint16(day) {
 			n++
 		}
 	}

@@ -21,10 +21,10 @@ func hourOf(hour int32, actions ...uint64) *window.Window {
 func ordinary(delta *Peers) Lesson { return Lesson{Delta: delta, Group: new(Peers)} }
 
 func TestOrdinaryHoursMakeUsualAtOnceOddOnesSlowly(t *testing.T) {
-	var u Usual
+	u := New()
 	var delta Peers
 	u.Learn(hourOf(100, 1<<32, 2<<32), ordinary(&delta))
-	if !u.Knows(feature.Action, 1<<32) || u.Hours != Unit || len(u.Seen[feature.Action]) != 2 {
+	if !u.Knows(feature.Action, 1<<32) || u.Hours != Unit || len(u.Seen.On(feature.Action)) != 2 {
 		t.Errorf("after one hour: %+v", u)
 	}
 	for i, want := range []bool{false, false, true} {
@@ -41,7 +41,7 @@ func TestOrdinaryHoursMakeUsualAtOnceOddOnesSlowly(t *testing.T) {
 }
 
 func TestWeightHalvesInAMonth(t *testing.T) {
-	var u Usual
+	u := New()
 	var delta Peers
 	for h := range int32(240) {
 		u.Learn(hourOf(1000*24+h, 1), ordinary(&delta))
@@ -55,7 +55,7 @@ func TestWeightHalvesInAMonth(t *testing.T) {
 
 func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 	most := maxKnown[feature.Action]
-	var u Usual
+	u := New()
 	var epoch Epoch
 	for day := range uint64(most + 100) {
 		var delta Epoch
@@ -63,7 +63,7 @@ func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 		u.Learn(hourOf(hour, (day+1)<<32, 1<<60), ordinary(&delta.Kinds[tokenwatch.EntityToken]))
 		epoch.Settle(hour, []Epoch{delta})
 	}
-	if n := len(u.Seen[feature.Action]); n != most {
+	if n := len(u.Seen.On(feature.Action)); n != most {
 		t.Errorf("%d values are known", n)
 	}
 	if u.Knows(feature.Action, 1<<32) || !u.Knows(feature.Action, uint64(most+100)<<32) || !u.Knows(feature.Action, 1<<60) {
@@ -77,7 +77,7 @@ func TestForgetsWhatWasNotSeenForLongest(t *testing.T) {
 // TestFirstHourIsTheFirstOfItsOwn: an hour in which others led the events is not
 // an entity's first.
 func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
-	var u Usual
+	u := New()
 	var delta Peers
 	u.Learn(window.New(99), ordinary(&delta))
 	if delta.Entities != 0 {
@@ -94,13 +94,13 @@ func TestFirstHourIsTheFirstOfItsOwn(t *testing.T) {
 // same hours still open is the same.
 func TestOpenWindowsCountAsIfSettled(t *testing.T) {
 	hours := []*window.Window{hourOf(100, 1<<32, 2<<32), hourOf(101, 2<<32, 3<<32), hourOf(102, 3<<32, 4<<32, 5<<32)}
-	var settled Usual
+	settled, fresh := New(), New()
 	var delta Peers
 	for _, w := range hours {
 		settled.Learn(w, ordinary(&delta))
 	}
 	a := View{Kind: tokenwatch.EntityToken, Usual: &settled}
-	b := View{Kind: tokenwatch.EntityToken, Usual: &Usual{}, Open: hours}
+	b := View{Kind: tokenwatch.EntityToken, Usual: &fresh, Open: hours}
 	if a.Hours() != b.Hours() || a.News(feature.Action) != b.News(feature.Action) {
 		t.Errorf("settled %v hours, %v news; open %v, %v", a.Hours(), a.News(feature.Action), b.Hours(), b.News(feature.Action))
 	}

@@ -41,7 +41,7 @@ type Mixed struct {
 // mix compares the actions of a window with the usual shares. Actions that skip says
 // are left out. ok is false where there are too few events or too little is known.
 func (u *Usual) mix(w *window.Window, unseen float64, skip func(hash uint64) bool) (m Mixed, ok bool) {
-	if !u.steady() || len(u.Seen[feature.Action]) < 2 {
+	if !u.steady() || len(u.Seen.On(feature.Action)) < 2 {
 		return m, false
 	}
 	var fresh, most, contribution float64
@@ -55,7 +55,7 @@ func (u *Usual) mix(w *window.Window, unseen float64, skip func(hash uint64) boo
 		return m, false
 	}
 	known := 0.0
-	for _, k := range u.Seen[feature.Action] {
+	for _, k := range u.Seen.On(feature.Action) {
 		if k.Share > 0 {
 			known++
 		}
@@ -67,8 +67,8 @@ func (u *Usual) mix(w *window.Window, unseen float64, skip func(hash uint64) boo
 			continue
 		}
 		share := 0.0
-		if at, ok := u.find(feature.Action, v.Hash); ok {
-			share = float64(u.Seen[feature.Action][at].Share) / wholeShare
+		if k, ok := u.Seen.find(feature.Action, v.Hash); ok {
+			share = float64(k.Share) / wholeShare
 		}
 		expected := 0.0
 		if share == 0 {
@@ -116,13 +116,13 @@ func (u *Usual) learnMix(w *window.Window, odd bool) {
 	if odd {
 		hours *= 3
 	}
-	seen := u.Seen[feature.Action]
+	seen := u.Seen.On(feature.Action)
 	for i := range seen {
 		seen[i].Share -= uint16((int64(seen[i].Share) + hours - 1) / hours)
 	}
 	for _, v := range w.Axes[feature.Action] {
-		if at, ok := u.find(feature.Action, v.Hash); ok {
-			seen[at].Share = uint16(min(int64(seen[at].Share)+int64(uint64(v.Count)*wholeShare/total)/hours, wholeShare))
+		if k, ok := u.Seen.find(feature.Action, v.Hash); ok {
+			k.Share = uint16(min(int64(k.Share)+int64(uint64(v.Count)*wholeShare/total)/hours, wholeShare))
 		}
 	}
 }

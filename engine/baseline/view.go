@@ -109,7 +109,7 @@ func (v *View) NewsToday(a feature.Axis, w *window.Window) int {
 	day := w.Hour / 24
 	n := v.Usual.newsOf(a, day)
 	for i := range w.Axes[a] {
-		if at, ok := v.Usual.find(a, w.Axes[a][i].Hash); ok && v.Usual.Seen[a][at].Born == uint16(day) {
+		if k, ok := v.Usual.Seen.find(a, w.Axes[a][i].Hash); ok && k.Born == uint16(day) {
 			n--
 		}
 	}
@@ -120,7 +120,7 @@ func (v *View) NewsToday(a feature.Axis, w *window.Window) int {
 		before := View{Usual: v.Usual, Open: v.Open[:i]}
 		for j := range o.Axes[a] {
 			hash := o.Axes[a][j].Hash
-			if _, ok := v.Usual.find(a, hash); !ok && !before.opened(a, hash) && !w.Has(a, hash) {
+			if _, ok := v.Usual.Seen.find(a, hash); !ok && !before.opened(a, hash) && !w.Has(a, hash) {
 				n++
 			}
 		}
@@ -245,18 +245,18 @@ func (v *View) Busy(hour int32) (p, days float64) {
 
 // Unseen is for how many days before an hour a value that is usual was not seen.
 func (v *View) Unseen(a feature.Axis, hash uint64, hour int32) (days int, ok bool) {
-	at, ok := v.Usual.find(a, hash)
-	if !ok || v.Usual.Seen[a][at].Weight < familiar || v.opened(a, hash) {
+	k, ok := v.Usual.Seen.find(a, hash)
+	if !ok || k.Weight < familiar || v.opened(a, hash) {
 		return 0, false
 	}
-	return int(hour/24) - int(v.Usual.Seen[a][at].Day), true
+	return int(hour/24) - int(k.Day), true
 }
 
 // Forgotten is how many usual values of an axis were not seen for that many days.
 func (v *View) Forgotten(a feature.Axis, hour int32, days int) int {
 	n := 0
-	for i := range v.Usual.Seen[a] {
-		if k := &v.Usual.Seen[a][i]; k.Weight >= familiar && int(hour/24)-int(k.Day) >= days {
+	for _, k := range v.Usual.Seen.On(a) {
+		if k.Weight >= familiar && int(hour/24)-int(k.Day) >= days {
 			n++
 		}
 	}

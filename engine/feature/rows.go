@@ -48,7 +48,6 @@ type Rows struct {
 	resources Column
 	variable  []bool // by code of route: it has an id in it
 	outcomes  []Fault
-	bytes     []int64
 
 	byToken, byActor, byOrigin vec.Groups
 
@@ -101,6 +100,14 @@ func (r *Rows) Read(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash
 	r.ties = zeros(r.ties, b.Rows())
 	for k, c := range tieColumns {
 		r.tied[k] = zeros(r.tied[k], b.Column(c).Dict.Len())
+	}
+}
+
+// Release lets go of the batch, and keeps the memory for the next Read.
+func (r *Rows) Release() {
+	r.Batch = nil
+	for _, c := range [...]*Column{&r.Axes[Country], &r.Axes[AgentFamily], &r.Axes[Agent], &r.Axes[Action], &r.Axes[ActionClass], &r.Axes[Area], &r.Kinds, &r.Tokens, &r.Actors, &r.resources} {
+		c.Codes = nil
 	}
 }
 

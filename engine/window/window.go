@@ -48,6 +48,7 @@ type Window struct {
 // Own is what a window holds of events that the entity leads. Most windows of
 // addresses and many of actors hold none: they share one Own, which stays empty.
 type Own struct {
+	_       struct{} `cbor:",toarray"` // stored without the names of its fields
 	Events  uint32
 	Outside uint32 // events from where the token may not be used
 	Bytes   uint64 // of the answers
@@ -89,6 +90,10 @@ func (p *Pool) New(hour int32) *Window {
 // few that held more shall not take the memory for ever.
 const roomy = 32
 
+// maxPooled is how many windows are kept at most, and four times as many as of those
+// with events of the entity's own.
+const maxPooled = 1 << 15
+
 // Put takes back a window that nobody will ask any more.
 func (p *Pool) Put(w *Window) {
 	if cap(w.Origins) > roomy || cap(w.Visitors) > roomy {
@@ -98,10 +103,15 @@ func (p *Pool) Put(w *Window) {
 		p.put(w.Own)
 		w.Own = none
 	}
-	p.windows = append(p.windows, w)
+	if len(p.windows) < maxPooled {
+		p.windows = append(p.windows, w)
+	}
 }
 
 func (p *Pool) put(o *Own) {
+	if len(p.own) == maxPooled/4 {
+		return
+	}
 	if cap(o.Runs) > roomy {
 		o.Runs = nil
 	}
