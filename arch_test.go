@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"api/v1":                    {".", "storage", "query", "query/*", "engine/expr", "proto/*", "api/filter", "api/notify"},
 	"api/filter":                {},
 	"api/plain":                 {},
+	"api/plot":                  {"."},
 	"api/notify":                {".", "storage", "api/plain"},
 	"cmd/tokenwatch":            {".", "*"},
 	"bench":                     {".", "*"},

@@ -66,8 +66,9 @@ type Finding struct {
 	Summary   string    `json:"summary"` // what was expected, what happened, how unlikely that is
 	Reasons   []Reason  `json:"reasons"` // strongest first
 
-	Evidence   []Event  `json:"evidence"`    // earliest first, at most MaxEvidence
-	RequestIDs []string `json:"request_ids"` // of the evidence
+	Evidence   []Event  `json:"evidence"`         // earliest first, at most MaxEvidence
+	RequestIDs []string `json:"request_ids"`      // of the evidence
+	Series     *Series  `json:"series,omitempty"` // of the day before the window and the window itself, as the baseline was when it was judged
 	SrcIP      string   `json:"src_ip,omitempty"`
 	Status     string   `json:"status"` // new; people change it, and verdict and note
 	Verdict    string   `json:"verdict,omitempty"`

@@ -33,9 +33,10 @@ type Config struct {
 	Suppressor *v1.Suppressor
 	Names      v1.Names
 	Holds      func(tenant, text string) bool
-	Tokens     storage.Tokens   // nil: there is no inventory
-	Sources    storage.Sources  // nil: nothing is known of any
-	Segments   storage.Segments // for timelines; nil: they have no events
+	Tokens     storage.Tokens    // nil: there is no inventory
+	Baselines  storage.Baselines // nil: nothing is expected of anybody
+	Sources    storage.Sources   // nil: nothing is known of any
+	Segments   storage.Segments  // for timelines; nil: they have no events
 	// Post knows what others are told of findings; nil: nobody is told.
 	Post v1.Post
 

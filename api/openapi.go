@@ -62,7 +62,7 @@ func parameters(r route) []any {
 	for _, name := range pathFields(r.path) {
 		out = append(out, map[string]any{"name": name, "in": "path", "required": true, "type": "string"})
 	}
-	for _, name := range r.takes {
+	for _, name := range append(r.query, r.takes...) {
 		p := map[string]any{"name": name, "in": "query", "type": "string"}
 		if r.method == "POST" {
 			p["in"] = "formData"

@@ -40,9 +40,10 @@ type route struct {
 	takes             []string // parameters, where it checks them itself
 }
 
-// operations are the paths that exist over HTTP only.
-func (s *Server) operations() []route {
-	return append(s.prometheus(), []route{
+// operations are the paths that exist over HTTP only; conn leads to the gRPC
+// server, nil where nothing is asked.
+func (s *Server) operations(conn *grpc.ClientConn) []route {
+	return append(append(s.pictures(conn), s.prometheus()...), []route{
 		{method: "GET", path: "/healthz", grant: "GET /healthz", handler: s.text("ok\n"),
 			summary: "Whether the process lives.", produces: "text/plain"},
 		{method: "GET", path: "/readyz", grant: "GET /readyz", handler: http.HandlerFunc(s.readyz),
@@ -104,7 +105,7 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		}
 	}
 	mux := http.NewServeMux()
-	for _, r := range s.operations() {
+	for _, r := range s.operations(conn) {
 		if r.path == "/" {
 			mux.Handle(root, s.root(s.guard(r)))
 			continue

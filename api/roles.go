@@ -69,6 +69,9 @@ var grants = map[string]grant{
 	"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      anyRole,
 	"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": anyRole,
 
+	"GET /v1/findings/{id}/plot.svg": readers,
+	"GET /v1/tokens/{id}/plot.svg":   readers,
+
 	"GET /":             everyone, // what this is
 	"GET /openapi.json": everyone,
 	"GET /healthz":      everyone, // liveness

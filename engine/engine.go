@@ -107,6 +107,7 @@ type Engine struct {
 	core    *core
 	events  storage.Events
 	state   storage.State
+	taking  sync.Mutex // held while an entry is taken in
 	mu      sync.Mutex // tenants, for readers
 	tenants map[string]*tenant
 	packs   tokenwatch.PolicyPacks // in use
@@ -261,7 +262,10 @@ func (e *Engine) flush(ctx context.Context) error {
 	if len(e.group) == 0 {
 		return nil
 	}
-	if err := e.apply(); err != nil {
+	e.taking.Lock()
+	err := e.apply()
+	e.taking.Unlock()
+	if err != nil {
 		return err
 	}
 	n := len(e.group)

@@ -267,6 +267,9 @@ func (s *shard) score(e *entity) error {
 		if err != nil {
 			return err
 		}
+		if len(in.Hours) == 0 || t.Hour <= in.Hours[0].Hour {
+			in.Band = s.band(e, at, s.usualFor(e), in.Day)
+		}
 		in.Put(t.Hour, h)
 		if news {
 			s.tell(e, in, time.UnixMilli(t.latest).UTC())
@@ -341,12 +344,17 @@ func (s *shard) usualFor(e *entity) *baseline.Usual {
 	return &e.usual
 }
 
+// view is what is usual for an entity as seen from its window at a place.
+func (t *tenant) view(e *entity, at int, usual *baseline.Usual) baseline.View {
+	return baseline.View{
+		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: t.peers(e.Kind), Group: t.group(usual.Group(e.Kind)), Begun: t.epoch.Begun,
+	}
+}
+
 // judge runs the detectors over an entity's window.
 func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined {
 	w := e.windows[at]
-	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: baseline.View{
-		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: s.peers(e.Kind), Group: s.group(usual.Group(e.Kind)), Begun: s.epoch.Begun,
-	}}
+	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
 	var c finding.Combined
 	if !s.subject.Idle() {
 		s.subject.Today = s.subject.Usual.Today(w.Hour)
@@ -419,6 +427,9 @@ func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error
 			return err
 		}
 		h.Settled = true
+		if !slices.ContainsFunc(in.Hours, func(h finding.Hour) bool { return h.Settled }) {
+			in.Band = s.band(e, 0, &e.usual, in.Day)
+		}
 		in.Put(hour, h)
 	} else if in != nil {
 		in.Put(hour, nil)
@@ -465,6 +476,7 @@ func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
 		return // an hour settled while others are open: their turn comes
 	}
 	f := finding.Build(s.key, s.name, e.Entity, in, raisedBy)
+	f.Controls = detect.Controls(f.Detectors)
 	told := f.Canonical()
 	if string(told) == string(in.Told) {
 		return

@@ -212,12 +212,15 @@ func (t *tenant) sortedOverflow() []overflow {
 // and whatever was told of must be known to have been, to be taken back if need be.
 func (s *shard) tellings(out []storage.Record) []storage.Record {
 	for _, t := range s.told {
-		out = append(out, storage.Record{Key: []byte(incidentKey(s.name, t.Entity, t.Day)), Value: encode(t.Incident)})
+		out = append(out, storage.Record{Key: []byte(incidentKey(s.name, t.Entity, t.Day)), Value: encodeIncident(t.Incident)})
 	}
 	clear(s.told)
 	s.told = s.told[:0]
 	return out
 }
+
+// encodeIncident is an incident and, behind it, its band.
+func encodeIncident(in *finding.Incident) []byte { return append(encode(in), encode(&in.Band)...) }
 
 func (s *shard) records(out *[]storage.Record) {
 	for _, key := range s.dropped {
@@ -233,7 +236,7 @@ func (s *shard) records(out *[]storage.Record) {
 			*out = append(*out, storage.Record{Key: entityKey(recBaseline, s.name, e.Entity), Value: encode(&e.usual)})
 		}
 		for _, in := range e.incidents {
-			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encode(in)})
+			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encodeIncident(in)})
 		}
 	}
 	s.changed = s.changed[:0]
@@ -248,6 +251,8 @@ func (s *shard) records(out *[]storage.Record) {
 
 // load brings back the snapshot. What came after it is read from the log again.
 func (e *Engine) load(ctx context.Context) error {
+	e.taking.Lock()
+	defer e.taking.Unlock()
 	if e.loaded {
 		return nil
 	}
@@ -356,8 +361,12 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 		return decode(r, &e.usual)
 	case recIncident:
 		in := new(finding.Incident)
-		if err := decode(r, in); err != nil {
-			return err
+		band, err := decoding.UnmarshalFirst(r.Value, in)
+		if err == nil && len(band) > 0 { // older programs wrote none
+			err = decoding.Unmarshal(band, &in.Band)
+		}
+		if err != nil {
+			return corrupt(r)
 		}
 		e.incidents = append(e.incidents, in)
 		s.incidental[e] = struct{}{}

@@ -174,6 +174,14 @@ type Sources interface {
 	Sources(ctx context.Context, tenant string) ([]tokenwatch.SourceRecord, error)
 }
 
+// Baselines is what readers ask of what the engine takes to be usual, as of its
+// cursor. It may be called from many goroutines while the engine works.
+type Baselines interface {
+	// Expected returns how much an entity is expected to do in n steps of some hours
+	// each, the first of which begins at from, a whole hour; or ErrNotFound.
+	Expected(ctx context.Context, tenant string, of tokenwatch.Entity, from time.Time, step, n int) (tokenwatch.Series, error)
+}
+
 // History is the append-only Merkle log of segments, findings and actions.
 type History interface {
 	// Record appends the leaf of an action, synced, before the action takes

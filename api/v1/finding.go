@@ -62,6 +62,12 @@ func FromFinding(f *tokenwatch.Finding) *pb.Finding {
 	for i := range f.Evidence {
 		m.Evidence = append(m.Evidence, fromEvent(&f.Evidence[i]))
 	}
+	if s := f.Series; s != nil {
+		m.Series = &pb.Series{
+			Start: stamp(s.Start), Step: uint32(s.Step), AsOf: stamp(s.AsOf),
+			Low: s.Low, Median: s.Median, High: s.High, Observed: s.Observed, Failed: s.Failed, Peers: s.Peers, PeerMean: s.PeerMean,
+		}
+	}
 	return m
 }
 
@@ -123,6 +129,12 @@ func ToFinding(m *pb.Finding) (tokenwatch.Finding, error) {
 	}
 	for _, e := range m.GetEvidence() {
 		f.Evidence = append(f.Evidence, ToEvent(e))
+	}
+	if s := m.GetSeries(); s != nil {
+		f.Series = &tokenwatch.Series{
+			Start: moment(s.GetStart()), Step: max(1, int(s.GetStep())), AsOf: moment(s.GetAsOf()),
+			Low: s.GetLow(), Median: s.GetMedian(), High: s.GetHigh(), Observed: s.GetObserved(), Failed: s.GetFailed(), Peers: s.GetPeers(), PeerMean: s.GetPeerMean(),
+		}
 	}
 	return f, f.EntityKind.UnmarshalText([]byte(m.GetEntityKind()))
 }

@@ -32,6 +32,10 @@ var full = tokenwatch.Finding{
 		Time: time.Unix(3, 0).UTC(), Source: "web", RequestID: "r", Token: "tkw_x", Actor: "role/a", SrcIP: "192.0.2.1",
 		Action: "s3:GetObject", Resource: "arn", Status: 200, Outcome: "success", Error: "none",
 	}},
+	Series: &tokenwatch.Series{
+		Start: time.Unix(7, 0).UTC(), Step: 1, AsOf: time.Unix(8, 0).UTC(), Low: []uint32{1}, Median: []uint32{2}, High: []uint32{3},
+		Observed: []uint32{4}, Failed: []uint32{5}, Peers: 6, PeerMean: 7,
+	},
 	RequestIDs: []string{"r"}, SrcIP: "192.0.2.1", Status: "new", Attack: []string{"T1"},
 	Continues: "fnd_w", MergedInto: "fnd_y",
 	Verdict: "benign", Note: "a note", JudgedBy: "key", Judged: time.Unix(6, 0).UTC(), SuppressedBy: "sup_1", Controls: []string{"CC6.1"},
@@ -41,7 +45,7 @@ var full = tokenwatch.Finding{
 // TestEveryField: a finding survives the way to its message and back, and no
 // field of either is left out.
 func TestEveryField(t *testing.T) {
-	for _, v := range []any{full, full.Reasons[0], full.Evidence[0], full.Aliases[0], full.Window} {
+	for _, v := range []any{full, full.Reasons[0], full.Evidence[0], full.Aliases[0], full.Window, *full.Series} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			if rv.Field(i).IsZero() {
@@ -53,6 +57,7 @@ func TestEveryField(t *testing.T) {
 	noField(t, m.ProtoReflect())
 	noField(t, m.GetReasons()[0].ProtoReflect())
 	noField(t, m.GetEvidence()[0].ProtoReflect())
+	noField(t, m.GetSeries().ProtoReflect())
 	wire, err := proto.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +86,7 @@ func noField(t *testing.T, m protoreflect.Message) {
 // TestNamesAreOurs: the JSON names of a finding are those of tokenwatch.Finding.
 func TestNamesAreOurs(t *testing.T) {
 	for message, v := range map[proto.Message]any{
-		&pb.Finding{}: tokenwatch.Finding{}, &pb.Reason{}: tokenwatch.Reason{}, &pb.Event{}: tokenwatch.Event{},
+		&pb.Finding{}: tokenwatch.Finding{}, &pb.Reason{}: tokenwatch.Reason{}, &pb.Event{}: tokenwatch.Event{}, &pb.Series{}: tokenwatch.Series{},
 	} {
 		names := make(map[string]bool)
 		fields := message.ProtoReflect().Descriptor().Fields()

@@ -18,6 +18,7 @@ type findings struct {
 	store      storage.Findings
 	triage     storage.Triage
 	suppressor *Suppressor
+	series     *series
 	names      Names
 	holds      func(tenant, text string) bool
 	seal       sealer
@@ -26,7 +27,7 @@ type findings struct {
 
 func newFindings(c Config, seal sealer) *findings {
 	return &findings{
-		store: c.Findings, triage: c.Triage, suppressor: c.Suppressor, names: c.Names, holds: c.Holds,
+		store: c.Findings, triage: c.Triage, suppressor: c.Suppressor, series: newSeries(c), names: c.Names, holds: c.Holds,
 		seal: seal, feed: newFeed(c),
 	}
 }
@@ -100,6 +101,9 @@ func (s *findings) Get(ctx context.Context, req *pb.GetFindingRequest) (*pb.Find
 		return nil, NotFound()
 	}
 	if err := s.suppressor.Mark(ctx, &f); err != nil {
+		return nil, err
+	}
+	if err := s.series.fill(ctx, &f); err != nil {
 		return nil, err
 	}
 	return FromFinding(&f), nil

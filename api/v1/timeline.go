@@ -18,13 +18,11 @@ const (
 	timelineSpan     = 7 * 24 * time.Hour   // if nothing else is asked for
 	timelineMost     = 366 * 24 * time.Hour // that can be asked for
 	timelineHours    = 32 * 24 * time.Hour  // above, windows are days
-	usualDays        = 28                   // before, of which the mean is what is usual
 	timelineFindings = 100                  // shown
-	usualSpan        = usualDays * 24 * time.Hour
 )
 
-// GetTimeline reads the events of a token in a span, and their number in the days
-// before it, from the segments that have any.
+// GetTimeline reads the events of a token in a span from the segments that have
+// any; what is usual is the engine's to say.
 func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*pb.Timeline, error) {
 	who, err := caller(ctx)
 	if err != nil {
@@ -51,7 +49,7 @@ func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*
 	}
 	first := after == nil
 	line := newLine(&t, from, to, filter.NewPage[tokenwatch.Event](size, after))
-	if err := line.read(ctx, s.segments, first); err != nil {
+	if err := line.read(ctx, s.segments); err != nil {
 		return nil, err
 	}
 	out := &pb.Timeline{Token: FromToken(&t), From: stamp(from), To: stamp(to)}
@@ -65,7 +63,9 @@ func (s *tokens) GetTimeline(ctx context.Context, req *pb.GetTimelineRequest) (*
 	if !first {
 		return out, nil
 	}
-	out.Windows = line.windows()
+	if out.Windows, err = s.windows(ctx, &t, line); err != nil {
+		return nil, err
+	}
 	out.Lifecycle = out.GetToken().GetLifecycle()
 	return out, s.about(ctx, &t, func(f *tokenwatch.Finding) bool {
 		if f.Window.End.After(from) && f.Window.Start.Before(to) {
@@ -91,7 +91,7 @@ func (s *tokens) span(t *record, req *pb.GetTimelineRequest) (from, to time.Time
 		from = to.Add(-timelineSpan)
 	}
 	// Nothing lies beyond what a time of an event can be.
-	least, most := time.Unix(0, math.MinInt64+int64(usualSpan)).UTC(), time.Unix(0, math.MaxInt64).UTC().Add(-timelineSpan)
+	least, most := time.Unix(0, math.MinInt64).UTC().Add(timelineSpan), time.Unix(0, math.MaxInt64).UTC().Add(-timelineSpan)
 	switch {
 	case !from.Before(to):
 		return from, to, Fail(tokenwatch.RefusedArgument, "from is not before to", 0)
@@ -115,8 +115,6 @@ type line struct {
 	same     map[[16]byte]uint16 // events of a key so far: equal ones are told apart by number
 	events   []int64             // by window
 	failed   []int64
-	before   [24]int64 // by hour of the day, in the days before
-	known    int       // of these days, those since the token was first seen
 }
 
 func newLine(t *record, from, to time.Time, page *filter.Page[tokenwatch.Event]) *line {
@@ -126,9 +124,6 @@ func newLine(t *record, from, to time.Time, page *filter.Page[tokenwatch.Event])
 	}
 	n := int((to.Sub(from) + l.step - 1) / l.step)
 	l.events, l.failed = make([]int64, n), make([]int64, n)
-	if first := seen(t.First); !first.IsZero() && first.Before(from) {
-		l.known = min(usualDays, int(from.Sub(first)/(24*time.Hour)))
-	}
 	return l
 }
 
@@ -139,26 +134,16 @@ var timelineCols = tokenwatch.Cols(
 	tokenwatch.ColOutcome, tokenwatch.ColError,
 )
 
-var usualCols = tokenwatch.Cols(tokenwatch.ColTime, tokenwatch.ColToken, tokenwatch.ColDuplicate)
-
-// read goes through the segments; those that lie wholly in the days before are
-// read for times only, and not at all where what is usual is not asked for.
-func (l *line) read(ctx context.Context, segments storage.Segments, usual bool) error {
+// read goes through the segments.
+func (l *line) read(ctx context.Context, segments storage.Segments) error {
 	if segments == nil {
 		return nil
 	}
-	begin := l.from
-	if usual && l.known > 0 {
-		begin = begin.Add(-time.Duration(l.known) * 24 * time.Hour)
-	}
-	for seg, err := range segments.Segments(ctx, storage.Range{Tenant: l.tenant, From: begin, To: l.to}) {
+	for seg, err := range segments.Segments(ctx, storage.Range{Tenant: l.tenant, From: l.from, To: l.to}) {
 		if err != nil {
 			return err
 		}
 		for id := range l.ids {
-			if !seg.MayHold(tokenwatch.ColToken, id) {
-				continue
-			}
 			if err := l.segment(ctx, seg, id); err != nil {
 				return err
 			}
@@ -168,22 +153,8 @@ func (l *line) read(ctx context.Context, segments storage.Segments, usual bool) 
 }
 
 func (l *line) segment(ctx context.Context, seg storage.Segment, id string) error {
-	cols := timelineCols
-	if b, ok := seg.Bounds(tokenwatch.ColTime); ok && b.Max < l.from.UnixNano() {
-		cols = usualCols
-	}
-	lo, hi, sorted := seg.TokenRows(tokenwatch.TokenID(id))
-	var batch *tokenwatch.Batch
-	var err error
-	switch {
-	case sorted && lo == hi:
-		return nil
-	case sorted:
-		batch, err = seg.SelectRows(ctx, cols, lo, hi)
-	default:
-		batch, err = seg.Select(ctx, cols)
-	}
-	if err != nil {
+	batch, err := rowsOf(ctx, seg, timelineCols, tokenwatch.ColToken, id)
+	if batch == nil || err != nil {
 		return err
 	}
 	tokens := batch.Column(tokenwatch.ColToken)
@@ -199,13 +170,7 @@ func (l *line) segment(ctx context.Context, seg storage.Segment, id string) erro
 // row counts one event, and shows it to the page if it lies in the span.
 func (l *line) row(b *tokenwatch.Batch, i int) {
 	at := time.Unix(0, b.Int(tokenwatch.ColTime, i)).UTC()
-	switch {
-	case !at.Before(l.to):
-		return
-	case at.Before(l.from):
-		if l.from.Sub(at) <= time.Duration(l.known)*24*time.Hour {
-			l.before[at.Hour()]++
-		}
+	if at.Before(l.from) || !at.Before(l.to) {
 		return
 	}
 	e := tokenwatch.Event{
@@ -222,7 +187,7 @@ func (l *line) row(b *tokenwatch.Batch, i int) {
 	}
 	w := int(at.Sub(l.from) / l.step)
 	l.events[w]++
-	if e.Status >= 400 || e.Outcome == "denied" || e.Outcome == "failure" || e.Outcome == "error" {
+	if failedRow(b, i) {
 		l.failed[w]++
 	}
 	l.page.Add(l.key(&e), e)
@@ -241,7 +206,15 @@ func (l *line) key(e *tokenwatch.Event) []byte {
 }
 
 // windows are the counts, and beside them what is usual.
-func (l *line) windows() []*pb.Usage {
+func (s *tokens) windows(ctx context.Context, t *record, l *line) ([]*pb.Usage, error) {
+	ids := []string{string(t.ID)}
+	for _, id := range t.SameAs {
+		ids = append(ids, string(id))
+	}
+	band, err := s.series.expected(ctx, t.Tenant, tokenwatch.EntityToken, ids, l.from, int(l.step/time.Hour), len(l.events))
+	if err != nil {
+		return nil, err
+	}
 	out := make([]*pb.Usage, len(l.events))
 	for i := range out {
 		start := l.from.Add(time.Duration(i) * l.step)
@@ -250,15 +223,9 @@ func (l *line) windows() []*pb.Usage {
 			end = l.to
 		}
 		out[i] = &pb.Usage{Start: stamp(start), End: stamp(end), Events: l.events[i], Failed: l.failed[i]}
-		if l.known == 0 {
-			continue
+		if band != nil {
+			out[i].Usual, out[i].Low, out[i].High = &band.Median[i], &band.Low[i], &band.High[i]
 		}
-		sum := int64(0)
-		for h := start; h.Before(end); h = h.Add(time.Hour) {
-			sum += l.before[h.Hour()]
-		}
-		usual := math.Round(1000*float64(sum)/float64(l.known)) / 1000
-		out[i].Usual = &usual
 	}
-	return out
+	return out, nil
 }

@@ -17,6 +17,7 @@ type tokens struct {
 	pb.UnimplementedTokensServer
 	store      storage.Tokens // nil: there is no inventory
 	segments   storage.Segments
+	series     *series
 	findings   storage.Findings
 	suppressor *Suppressor
 	names      Names

@@ -178,8 +178,8 @@ func TestTimeline(t *testing.T) {
 		First: &tokenwatch.Sighting{Time: first.Add(9 * time.Hour)}, Names: []tokenwatch.Alias{{Kind: tokenwatch.NamePrefix, Value: "AKIA/1"}},
 		Steps: []tokenwatch.TokenStep{{Time: first, Kind: tokenwatch.FactCreated}},
 	}
-	c := Config{Findings: s, Triage: s, Tokens: inventory{a}, Segments: s, CursorKey: []byte("a key for tests.")}.withDefaults()
-	h := &tokens{store: c.Tokens, segments: c.Segments, findings: c.Findings, suppressor: c.Suppressor, now: c.Now, seal: sealer{c.CursorKey}}
+	c := Config{Findings: s, Triage: s, Tokens: inventory{a}, Segments: s, Baselines: workday{"tkw_old"}, CursorKey: []byte("a key for tests.")}.withDefaults()
+	h := &tokens{store: c.Tokens, segments: c.Segments, series: newSeries(c), findings: c.Findings, suppressor: c.Suppressor, now: c.Now, seal: sealer{c.CursorKey}}
 	ctx := tokenwatch.WithPrincipal(t.Context(), tokenwatch.Principal{ID: "k", Tenant: "default", Role: tokenwatch.RoleAnalyst})
 
 	for _, size := range []int32{1, 7, 41, 1000} {
@@ -207,12 +207,12 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("in pages of %d: not newest first", size)
 		}
 	}
-	// A longer span has days, and what lies before the token is not usual.
+	// A longer span has days.
 	line, err := h.GetTimeline(ctx, &pb.GetTimelineRequest{Id: "tkw_a", From: timestamppb.New(first.AddDate(0, 0, -40)), To: timestamppb.New(monday.Add(24 * time.Hour))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(line.GetWindows()); n != 51 || line.GetWindows()[50].GetEvents() != 41 || line.GetWindows()[40].GetEvents() != 3 || line.GetWindows()[40].Usual != nil {
+	if n := len(line.GetWindows()); n != 51 || line.GetWindows()[50].GetEvents() != 41 || line.GetWindows()[40].GetEvents() != 3 || line.GetWindows()[50].GetUsual() != 24 {
 		t.Errorf("%d windows, %v", n, line.GetWindows()[40:])
 	}
 	// Unasked, it is the week up to the last use.
@@ -238,14 +238,32 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// workday expects of one token as many events as the hour has, or the step.
+type workday struct{ id string }
+
+func (w workday) Expected(_ context.Context, tenant string, of tokenwatch.Entity, from time.Time, step, n int) (tokenwatch.Series, error) {
+	s := tokenwatch.Series{Start: from, Step: step}
+	if tenant != "default" || of.ID != w.id {
+		return s, storage.ErrNotFound
+	}
+	for i := range n {
+		m := uint32(from.Add(time.Duration(i) * time.Hour).Hour())
+		if step > 1 {
+			m = uint32(step)
+		}
+		s.Low, s.Median, s.High = append(s.Low, 1), append(s.Median, m), append(s.High, 2*m)
+	}
+	return s, nil
+}
+
 func checkWindows(t *testing.T, line *pb.Timeline) {
 	t.Helper()
 	if n := len(line.GetWindows()); n != 24 {
 		t.Fatalf("%d windows", n)
 	}
-	for h, want := range map[int]string{9: "41 20 2", 10: "0 0 0", 23: "0 0 0.444"} {
+	for h, want := range map[int]string{9: "41 20 1 9 18", 10: "0 0 1 10 20", 23: "0 0 1 23 46"} {
 		w := line.GetWindows()[h]
-		if got := fmt.Sprintf("%d %d %g", w.GetEvents(), w.GetFailed(), w.GetUsual()); got != want || w.Usual == nil {
+		if got := fmt.Sprintf("%d %d %d %d %d", w.GetEvents(), w.GetFailed(), w.GetLow(), w.GetUsual(), w.GetHigh()); got != want || w.Usual == nil {
 			t.Errorf("at %d o'clock: %s, want %s", h, got, want)
 		}
 	}

@@ -30,16 +30,17 @@ type Log interface {
 
 // Config is what the handlers work on.
 type Config struct {
-	Log      Log
-	Findings storage.Findings
-	Triage   storage.Triage
-	History  storage.History
-	Keys     Keyring
-	Tokens   storage.Tokens   // nil: there is no inventory
-	Sources  storage.Sources  // nil: nothing is known of any
-	Segments storage.Segments // for timelines; nil: they have no events
-	Post     Post             // nil: nobody is told of anything
-	Ingest   Pipeline
+	Log       Log
+	Findings  storage.Findings
+	Triage    storage.Triage
+	History   storage.History
+	Keys      Keyring
+	Tokens    storage.Tokens    // nil: there is no inventory
+	Baselines storage.Baselines // nil: nothing is expected of anybody
+	Sources   storage.Sources   // nil: nothing is known of any
+	Segments  storage.Segments  // for timelines; nil: they have no events
+	Post      Post              // nil: nobody is told of anything
+	Ingest    Pipeline
 
 	// Suppressor knows the suppressions; default: one over Triage.
 	Suppressor *Suppressor
@@ -98,7 +99,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 		Suppressor: c.Suppressor, findings: c.Findings, holds: c.Holds, random: c.Random, seal: seal,
 	})
 	pb.RegisterTokensServer(s, &tokens{
-		store: c.Tokens, segments: c.Segments, findings: c.Findings, suppressor: c.Suppressor, names: c.Names, now: c.Now, seal: seal,
+		store: c.Tokens, segments: c.Segments, series: newSeries(c), findings: c.Findings, suppressor: c.Suppressor, names: c.Names, now: c.Now, seal: seal,
 	})
 	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})

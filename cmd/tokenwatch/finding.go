@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tokenwatch/tokenwatch"
-	"github.com/tokenwatch/tokenwatch/storage"
 )
 
 // findingCmd shows one finding.
@@ -36,23 +33,12 @@ func (cmd *findingCmd) Run(ctx context.Context, c *console) error {
 		if c.json {
 			return c.print(&f)
 		}
-		use := ""
-		if f.Token != "" {
-			// The day before is there to compare with.
-			line, err := d.timeline(ctx, string(f.Token), f.Window.Start.Add(-24*time.Hour), f.Window.End, 1)
-			if err != nil && !errors.Is(err, storage.ErrNotFound) {
-				return err
-			}
-			var b strings.Builder
-			printUsage(&b, line)
-			use = b.String()
-		}
-		return printFinding(c, &f, use)
+		return printFinding(c, &f)
 	})
 }
 
 // printFinding prints a finding for a person to read from top to bottom.
-func printFinding(c *console, f *tokenwatch.Finding, use string) error {
+func printFinding(c *console, f *tokenwatch.Finding) error {
 	var b strings.Builder
 	severity := fmt.Sprintf("%s %d", f.Severity, f.Score)
 	if c.colour {
@@ -76,6 +62,7 @@ func printFinding(c *console, f *tokenwatch.Finding, use string) error {
 	field("actor", f.Actor)
 	field("from", f.SrcIP)
 	field("ATT&CK", strings.Join(f.Attack, ", "))
+	field("controls", strings.Join(f.Controls, ", "))
 	field("continues", f.Continues)
 	field("merged into", f.MergedInto)
 	field("history", "leaf "+strconv.FormatUint(f.HistoryIndex, 10)+" is about this revision")
@@ -85,7 +72,7 @@ func printFinding(c *console, f *tokenwatch.Finding, use string) error {
 	for i := range f.Reasons {
 		printReason(&b, &f.Reasons[i])
 	}
-	b.WriteString(use)
+	printSeries(&b, c, f.Series, f.Window)
 	if len(f.Evidence) > 0 {
 		b.WriteString("\nEvidence\n")
 	}

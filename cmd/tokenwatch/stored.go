@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine"
@@ -12,7 +13,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
 
-// storedTokens is the inventory of a stopped store and the health of its sources, made when it is first asked
+// storedTokens is what an engine knows of a stopped store, made when it is first asked
 // for: an engine reads on from its last snapshot to where it had got, and keeps
 // what it finds to itself.
 type storedTokens struct {
@@ -66,7 +67,17 @@ func (s *storedTokens) Sources(ctx context.Context, tenant string) ([]tokenwatch
 	return e.Sources(ctx, tenant)
 }
 
+// Expected returns what an entity is expected to do; see storage.Baselines.
+func (s *storedTokens) Expected(ctx context.Context, tenant string, of tokenwatch.Entity, from time.Time, step, n int) (tokenwatch.Series, error) {
+	e, err := s.engine(ctx)
+	if err != nil {
+		return tokenwatch.Series{}, err
+	}
+	return e.Expected(ctx, tenant, of, from, step, n)
+}
+
 var (
-	_ storage.Tokens  = (*storedTokens)(nil)
-	_ storage.Sources = (*storedTokens)(nil)
+	_ storage.Tokens    = (*storedTokens)(nil)
+	_ storage.Baselines = (*storedTokens)(nil)
+	_ storage.Sources   = (*storedTokens)(nil)
 )

@@ -71,7 +71,7 @@ func TestFindingIsShownEscaped(t *testing.T) {
 		table := newFindingsTable()
 		table.finding(&f)
 		must(t, table.write(c))
-		must(t, printFinding(c, &f, ""))
+		must(t, printFinding(c, &f))
 		must(t, c.print(&f))
 		lines := 0
 		for line := range strings.Lines(out.String()) {

@@ -152,9 +152,9 @@ func printUsage(b *strings.Builder, line *pb.Timeline) {
 	total, expected := int64(0), 0.0
 	known := false
 	for _, w := range line.GetWindows() {
-		now, usual = append(now, float64(w.GetEvents())), append(usual, w.GetUsual())
+		now, usual = append(now, float64(w.GetEvents())), append(usual, float64(w.GetUsual()))
 		total += w.GetEvents()
-		expected += w.GetUsual()
+		expected += float64(w.GetUsual())
 		known = known || w.Usual != nil
 	}
 	if len(now) == 0 {

@@ -1,6 +1,7 @@
 package feature_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -35,5 +36,38 @@ func TestRefsOrderByContent(t *testing.T) {
 	}
 	if one[0].Compare(one[1]) == 0 {
 		t.Error("events of two sources with one request id compare alike")
+	}
+}
+
+// TestLeads: the columns and the single row agree on whose habits a row belongs to.
+func TestLeads(t *testing.T) {
+	var b tokenwatch.Builder
+	var row tokenwatch.Row
+	for i := range 16 {
+		row.Reset()
+		if i&1 != 0 {
+			row.SetString(tokenwatch.ColToken, "tkw_a")
+		}
+		if i&2 != 0 {
+			row.SetString(tokenwatch.ColActor, "role/a")
+		}
+		if i&4 != 0 {
+			row.SetAddr(netip.MustParseAddr("192.0.2.1"))
+		}
+		if i&8 != 0 {
+			row.SetString(tokenwatch.ColTokenKind, "aws_session")
+		}
+		b.Append(&row)
+	}
+	batch := b.Batch()
+	leads := map[tokenwatch.EntityKind]int{}
+	for i, lead := range feature.Extract(batch, 1, vec.NewHash([16]byte{})).Lead {
+		if lead != batch.Lead(i) {
+			t.Errorf("row %d: %v and %v", i, lead, batch.Lead(i))
+		}
+		leads[lead]++
+	}
+	if len(leads) != 4 {
+		t.Errorf("not all kinds lead: %v", leads)
 	}
 }

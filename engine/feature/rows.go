@@ -87,7 +87,7 @@ func (r *Rows) Read(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash
 	r.hashes(&r.Tokens, tokenwatch.ColToken)
 	r.hashes(&r.Actors, tokenwatch.ColActor)
 	r.hashes(&r.resources, tokenwatch.ColResource)
-	r.passing = kinds(r.passing, b, tokenwatch.ColTokenKind, Passing)
+	r.passing = kinds(r.passing, b, tokenwatch.ColTokenKind, tokenwatch.PassingToken)
 	r.session = kinds(r.session, b, tokenwatch.ColActorKind, func(kind string) bool { return kind == "role_session" })
 	r.variable = kinds(r.variable, b, tokenwatch.ColRoute, func(route string) bool { return strings.IndexByte(route, '{') >= 0 })
 	r.leads()
@@ -293,9 +293,8 @@ func (r *Rows) times() {
 	}
 }
 
-// leads picks for each row the entity whose habits it belongs to: the token if
-// it is one that lasts; else the actor, since the key ids of a session change
-// while its owner's habits do not; else the address.
+// leads picks for each row the entity whose habits it belongs to, as Batch.Lead does
+// for one.
 func (r *Rows) leads() {
 	r.Lead = zeros(r.Lead, r.Batch.Rows())
 	tokens, actors := r.Tokens.Codes, r.Actors.Codes
@@ -343,7 +342,3 @@ func (r *Rows) sizes() {
 		}
 	}
 }
-
-// Passing tells whether tokens of this kind live for hours only, so that habits
-// are their actor's.
-func Passing(tokenKind string) bool { return tokenKind == "aws_session" }

@@ -82,6 +82,10 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 	f.Score = Score(strongest.Rate)
 	f.Severity = tokenwatch.SeverityOf(f.Score)
 	f.Window = tokenwatch.Window{Start: HourStart(hours[0].Hour), End: HourStart(hours[len(hours)-1].Hour + 1)}
+	if in.Band.Step > 0 {
+		band := in.Band.Cut(f.Window.Start.Add(-context), f.Window.End)
+		f.Series = &band
+	}
 	f.Time = raisedBy
 	if f.Settled {
 		f.Time = f.Evidence[0].Time
@@ -104,6 +108,9 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 	f.Summary = summary(e, strongest)
 	return f
 }
+
+// context is how much of the time before its window a finding shows.
+const context = 24 * time.Hour
 
 // faint is how much less telling than the strongest one an hour may be to be part
 // of what is told: beyond, it is most likely another matter.

@@ -21,6 +21,10 @@ type Incident struct {
 	Revision  int      // last one emitted; 0: none yet
 	Told      []byte   // Finding.Canonical of the last revision
 	Score     int      // of the last revision
+
+	// Band is what was expected, by the baseline as of the first of the hours: from
+	// a day before that hour on to the end of the incident's day.
+	Band tokenwatch.Series `cbor:"-"`
 }
 
 // Hour is an anomalous hour of an incident.

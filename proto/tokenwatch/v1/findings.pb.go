@@ -617,7 +617,12 @@ type Finding struct {
 	// Id of the suppression that covers the finding at present.
 	SuppressedBy string `protobuf:"bytes,35,opt,name=suppressed_by,json=suppressedBy,proto3" json:"suppressed_by,omitempty"`
 	// Of a policy: ids of the controls that it is about.
-	Controls      []string `protobuf:"bytes,36,rep,name=controls,proto3" json:"controls,omitempty"`
+	Controls []string `protobuf:"bytes,36,rep,name=controls,proto3" json:"controls,omitempty"`
+	// How much the entity did beside how much was expected, hour by hour, in the day
+	// before the window and the window itself. Of an anomaly the expectation is the
+	// one it was judged by; of other findings, and only where a single finding is
+	// asked for, it is the engine's at present. So is what was seen.
+	Series        *Series `protobuf:"bytes,37,opt,name=series,proto3" json:"series,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +909,13 @@ func (x *Finding) GetControls() []string {
 	return nil
 }
 
+func (x *Finding) GetSeries() *Series {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
 // Alias is another name under which logs know a token; never a secret.
 type Alias struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1115,6 +1127,131 @@ func (x *Reason) GetAttack() []string {
 	return nil
 }
 
+// Series is how much an entity did beside how much its baseline expects. Each list
+// has one element for each step from start on; between low and high lie nine of ten
+// such hours, and half of them below median.
+type Series struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Start *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=start,proto3" json:"start,omitempty"`
+	// Hours that one element stands for.
+	Step uint32 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
+	// Up to where the baseline had learned; absent if it rests on peers alone.
+	AsOf   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	Low    []uint32               `protobuf:"varint,4,rep,packed,name=low,proto3" json:"low,omitempty"`
+	Median []uint32               `protobuf:"varint,5,rep,packed,name=median,proto3" json:"median,omitempty"`
+	High   []uint32               `protobuf:"varint,6,rep,packed,name=high,proto3" json:"high,omitempty"`
+	// Requests, repeats left out.
+	Observed []uint32 `protobuf:"varint,7,rep,packed,name=observed,proto3" json:"observed,omitempty"`
+	// Of these, those that were refused or failed.
+	Failed []uint32 `protobuf:"varint,8,rep,packed,name=failed,proto3" json:"failed,omitempty"`
+	// Entities of its kind that it can be compared with.
+	Peers uint32 `protobuf:"varint,9,opt,name=peers,proto3" json:"peers,omitempty"`
+	// Requests in an active hour of those that work like it, in the mean.
+	PeerMean      uint32 `protobuf:"varint,10,opt,name=peer_mean,json=peerMean,proto3" json:"peer_mean,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Series) Reset() {
+	*x = Series{}
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Series) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Series) ProtoMessage() {}
+
+func (x *Series) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Series.ProtoReflect.Descriptor instead.
+func (*Series) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Series) GetStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Start
+	}
+	return nil
+}
+
+func (x *Series) GetStep() uint32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *Series) GetAsOf() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *Series) GetLow() []uint32 {
+	if x != nil {
+		return x.Low
+	}
+	return nil
+}
+
+func (x *Series) GetMedian() []uint32 {
+	if x != nil {
+		return x.Median
+	}
+	return nil
+}
+
+func (x *Series) GetHigh() []uint32 {
+	if x != nil {
+		return x.High
+	}
+	return nil
+}
+
+func (x *Series) GetObserved() []uint32 {
+	if x != nil {
+		return x.Observed
+	}
+	return nil
+}
+
+func (x *Series) GetFailed() []uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+func (x *Series) GetPeers() uint32 {
+	if x != nil {
+		return x.Peers
+	}
+	return 0
+}
+
+func (x *Series) GetPeerMean() uint32 {
+	if x != nil {
+		return x.PeerMean
+	}
+	return 0
+}
+
 // Event is what a finding shows of a log event.
 type Event struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1135,7 +1272,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1284,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1297,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{13}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1276,7 +1413,7 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"a\n" +
 	"\x15WatchFindingsResponse\x120\n" +
 	"\afinding\x18\x01 \x01(\v2\x16.tokenwatch.v1.FindingR\afinding\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xef\b\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\x9e\t\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x18\n" +
@@ -1317,7 +1454,8 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\tjudged_by\x18! \x01(\tR\bjudgedBy\x122\n" +
 	"\x06judged\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x06judged\x12#\n" +
 	"\rsuppressed_by\x18# \x01(\tR\fsuppressedBy\x12\x1a\n" +
-	"\bcontrols\x18$ \x03(\tR\bcontrols\"1\n" +
+	"\bcontrols\x18$ \x03(\tR\bcontrols\x12-\n" +
+	"\x06series\x18% \x01(\v2\x15.tokenwatch.v1.SeriesR\x06series\"1\n" +
 	"\x05Alias\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"h\n" +
@@ -1332,7 +1470,19 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\bexpected\x18\x05 \x01(\x01R\bexpected\x12\x16\n" +
 	"\x06values\x18\x06 \x03(\tR\x06values\x12\x12\n" +
 	"\x04text\x18\a \x01(\tR\x04text\x12\x16\n" +
-	"\x06attack\x18\b \x03(\tR\x06attack\"\xad\x02\n" +
+	"\x06attack\x18\b \x03(\tR\x06attack\"\xa4\x02\n" +
+	"\x06Series\x120\n" +
+	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12\x12\n" +
+	"\x04step\x18\x02 \x01(\rR\x04step\x12/\n" +
+	"\x05as_of\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12\x10\n" +
+	"\x03low\x18\x04 \x03(\rR\x03low\x12\x16\n" +
+	"\x06median\x18\x05 \x03(\rR\x06median\x12\x12\n" +
+	"\x04high\x18\x06 \x03(\rR\x04high\x12\x1a\n" +
+	"\bobserved\x18\a \x03(\rR\bobserved\x12\x16\n" +
+	"\x06failed\x18\b \x03(\rR\x06failed\x12\x14\n" +
+	"\x05peers\x18\t \x01(\rR\x05peers\x12\x1b\n" +
+	"\tpeer_mean\x18\n" +
+	" \x01(\rR\bpeerMean\"\xad\x02\n" +
 	"\x05Event\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1d\n" +
@@ -1366,7 +1516,7 @@ func file_tokenwatch_v1_findings_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_findings_proto_rawDescData
 }
 
-var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_tokenwatch_v1_findings_proto_goTypes = []any{
 	(*ListFindingsRequest)(nil),   // 0: tokenwatch.v1.ListFindingsRequest
 	(*ListFindingsResponse)(nil),  // 1: tokenwatch.v1.ListFindingsResponse
@@ -1381,43 +1531,47 @@ var file_tokenwatch_v1_findings_proto_goTypes = []any{
 	(*Alias)(nil),                 // 10: tokenwatch.v1.Alias
 	(*Window)(nil),                // 11: tokenwatch.v1.Window
 	(*Reason)(nil),                // 12: tokenwatch.v1.Reason
-	(*Event)(nil),                 // 13: tokenwatch.v1.Event
-	(*fieldmaskpb.FieldMask)(nil), // 14: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*Series)(nil),                // 13: tokenwatch.v1.Series
+	(*Event)(nil),                 // 14: tokenwatch.v1.Event
+	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_tokenwatch_v1_findings_proto_depIdxs = []int32{
 	9,  // 0: tokenwatch.v1.ListFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
 	4,  // 1: tokenwatch.v1.UpdateFindingRequest.triage:type_name -> tokenwatch.v1.Triage
-	14, // 2: tokenwatch.v1.UpdateFindingRequest.update_mask:type_name -> google.protobuf.FieldMask
-	15, // 3: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
+	15, // 2: tokenwatch.v1.UpdateFindingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	16, // 3: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
 	9,  // 4: tokenwatch.v1.PollFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
 	9,  // 5: tokenwatch.v1.WatchFindingsResponse.finding:type_name -> tokenwatch.v1.Finding
 	10, // 6: tokenwatch.v1.Finding.token_aliases:type_name -> tokenwatch.v1.Alias
-	16, // 7: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
+	17, // 7: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
 	11, // 8: tokenwatch.v1.Finding.window:type_name -> tokenwatch.v1.Window
 	12, // 9: tokenwatch.v1.Finding.reasons:type_name -> tokenwatch.v1.Reason
-	13, // 10: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
-	16, // 11: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
-	16, // 12: tokenwatch.v1.Finding.judged:type_name -> google.protobuf.Timestamp
-	16, // 13: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
-	16, // 14: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
-	16, // 15: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0,  // 16: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
-	2,  // 17: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
-	3,  // 18: tokenwatch.v1.Findings.Update:input_type -> tokenwatch.v1.UpdateFindingRequest
-	5,  // 19: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
-	7,  // 20: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
-	1,  // 21: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
-	9,  // 22: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
-	9,  // 23: tokenwatch.v1.Findings.Update:output_type -> tokenwatch.v1.Finding
-	6,  // 24: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
-	8,  // 25: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	14, // 10: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
+	17, // 11: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
+	17, // 12: tokenwatch.v1.Finding.judged:type_name -> google.protobuf.Timestamp
+	13, // 13: tokenwatch.v1.Finding.series:type_name -> tokenwatch.v1.Series
+	17, // 14: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
+	17, // 15: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
+	17, // 16: tokenwatch.v1.Series.start:type_name -> google.protobuf.Timestamp
+	17, // 17: tokenwatch.v1.Series.as_of:type_name -> google.protobuf.Timestamp
+	17, // 18: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0,  // 19: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
+	2,  // 20: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
+	3,  // 21: tokenwatch.v1.Findings.Update:input_type -> tokenwatch.v1.UpdateFindingRequest
+	5,  // 22: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
+	7,  // 23: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
+	1,  // 24: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
+	9,  // 25: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
+	9,  // 26: tokenwatch.v1.Findings.Update:output_type -> tokenwatch.v1.Finding
+	6,  // 27: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
+	8,  // 28: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
+	24, // [24:29] is the sub-list for method output_type
+	19, // [19:24] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tokenwatch_v1_findings_proto_init() }
@@ -1431,7 +1585,7 @@ func file_tokenwatch_v1_findings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_findings_proto_rawDesc), len(file_tokenwatch_v1_findings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -396,9 +396,12 @@ type Usage struct {
 	Events int64                  `protobuf:"varint,3,opt,name=events,proto3" json:"events,omitempty"`
 	// Of these, those that failed or were denied.
 	Failed int64 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
-	// Events in the same hour of the day, in the mean of up to 28 days before from;
-	// absent where the token was not yet known for a day.
-	Usual         *float64 `protobuf:"fixed64,5,opt,name=usual,proto3,oneof" json:"usual,omitempty"`
+	// What the engine's baseline of the token expects, as of now: between low and high
+	// lie nine of ten such hours or days, and half of them below usual. Absent where
+	// the engine has no baseline of it.
+	Usual         *uint32 `protobuf:"varint,5,opt,name=usual,proto3,oneof" json:"usual,omitempty"`
+	Low           *uint32 `protobuf:"varint,6,opt,name=low,proto3,oneof" json:"low,omitempty"`
+	High          *uint32 `protobuf:"varint,7,opt,name=high,proto3,oneof" json:"high,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -461,9 +464,23 @@ func (x *Usage) GetFailed() int64 {
 	return 0
 }
 
-func (x *Usage) GetUsual() float64 {
+func (x *Usage) GetUsual() uint32 {
 	if x != nil && x.Usual != nil {
 		return *x.Usual
+	}
+	return 0
+}
+
+func (x *Usage) GetLow() uint32 {
+	if x != nil && x.Low != nil {
+		return *x.Low
+	}
+	return 0
+}
+
+func (x *Usage) GetHigh() uint32 {
+	if x != nil && x.High != nil {
+		return *x.High
 	}
 	return 0
 }
@@ -1498,14 +1515,18 @@ const file_tokenwatch_v1_tokens_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x05 \x01(\tR\rnextPageToken\x12.\n" +
 	"\awindows\x18\x06 \x03(\v2\x14.tokenwatch.v1.UsageR\awindows\x122\n" +
 	"\bfindings\x18\a \x03(\v2\x16.tokenwatch.v1.FindingR\bfindings\x126\n" +
-	"\tlifecycle\x18\b \x03(\v2\x18.tokenwatch.v1.TokenStepR\tlifecycle\"\xbc\x01\n" +
+	"\tlifecycle\x18\b \x03(\v2\x18.tokenwatch.v1.TokenStepR\tlifecycle\"\xfd\x01\n" +
 	"\x05Usage\x120\n" +
 	"\x05start\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05start\x12,\n" +
 	"\x03end\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03end\x12\x16\n" +
 	"\x06events\x18\x03 \x01(\x03R\x06events\x12\x16\n" +
 	"\x06failed\x18\x04 \x01(\x03R\x06failed\x12\x19\n" +
-	"\x05usual\x18\x05 \x01(\x01H\x00R\x05usual\x88\x01\x01B\b\n" +
-	"\x06_usual\" \n" +
+	"\x05usual\x18\x05 \x01(\rH\x00R\x05usual\x88\x01\x01\x12\x15\n" +
+	"\x03low\x18\x06 \x01(\rH\x01R\x03low\x88\x01\x01\x12\x17\n" +
+	"\x04high\x18\a \x01(\rH\x02R\x04high\x88\x01\x01B\b\n" +
+	"\x06_usualB\x06\n" +
+	"\x04_lowB\a\n" +
+	"\x05_high\" \n" +
 	"\x0eGetRiskRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\xd5\x01\n" +
 	"\x04Risk\x12\x14\n" +
