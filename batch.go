@@ -57,8 +57,11 @@ func (s Strings) At(i int) string {
 
 // Append adds a string.
 func (s *Strings) Append(b []byte) {
-	if s.Offsets == nil {
-		s.Offsets = append(make([]int32, 0, 16), 0)
+	if len(s.Offsets) == 0 {
+		if s.Offsets == nil {
+			s.Offsets = make([]int32, 0, 16)
+		}
+		s.Offsets = append(s.Offsets, 0)
 	}
 	s.Bytes = append(s.Bytes, b...)
 	s.Offsets = append(s.Offsets, int32(len(s.Bytes)))

@@ -1,6 +1,9 @@
 package tokenwatch
 
-import "math/bits"
+import (
+	"math/bits"
+	"unsafe"
+)
 
 // Builder collects rows into the columns of a Batch. Only ingest/seal fills
 // one: what it appends must be sealed.
@@ -26,14 +29,25 @@ type columnBuilder struct {
 	text int // bytes of the texts of the batch before
 }
 
-// room makes room for n more values. A slice that has grown to some size gets as
-// much as the batch before took at once, instead of being copied again and again;
-// a small batch takes no more than it needs.
+// firstBytes is what a column takes at first, if the batch before had as much: what a
+// request of a hundred rows needs.
+const firstBytes = 1 << 10
+
+// room makes room for n more values. A slice begins with what a small batch needs, and
+// takes as much as the batch before had once it has a thirty-second of that: batches of one
+// size copy little, whatever the size, and a small one after a large one wastes little.
 func room[T any](s []T, n, before int) []T {
-	if len(s)+n <= cap(s) || len(s) < 512 || before <= len(s) {
+	if len(s)+n <= cap(s) || before <= len(s) {
 		return s
 	}
-	return append(make([]T, 0, before+before/16+n), s...)
+	want := before + before/16 + n
+	if len(s) < before/32 {
+		if cap(s) > 0 {
+			return s // append will double it
+		}
+		want = min(want, max(n, firstBytes/int(unsafe.Sizeof(*new(T)))))
+	}
+	return append(make([]T, 0, want), s...)
 }
 
 // Rows returns how many rows were appended since the last Batch.

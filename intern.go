@@ -47,7 +47,8 @@ func (d *interner) code(values *Strings, b []byte) uint32 {
 		return c
 	}
 	if values.Offsets == nil {
-		values.Append(nil) // code 0: null
+		values.Offsets = room(values.Offsets, 2, d.values)
+		values.Offsets = append(values.Offsets, 0, 0) // code 0: null
 	}
 	c = uint32(values.Len())
 	values.Offsets, values.Bytes = room(values.Offsets, 1, d.values), room(values.Bytes, len(b), d.bytes)

@@ -101,6 +101,19 @@ func BenchmarkSeal(b *testing.B) {
 			benchmarkSeal(b, of.format, bodies, events)
 		})
 	}
+	b.Run("small", func(b *testing.B) { // requests of 100 lines of JSON
+		r := rand.New(rand.NewPCG(40, 1))
+		var bodies [][]byte
+		var events []int
+		for range 400 {
+			var body []byte
+			for range 100 {
+				body = append(accessLine(body, r), '\n')
+			}
+			bodies, events = append(bodies, body), append(events, 100)
+		}
+		benchmarkSeal(b, "json", bodies, events)
+	})
 }
 
 func benchmarkSeal(b *testing.B, format string, bodies [][]byte, events []int) {
