@@ -257,3 +257,68 @@ func TestIntQuantile(t *testing.T) {
 		t.Logf("%+v: listing %v", c, parts[0].listing)
 	}
 }
+
+// TestRuns joins and overlaps runs of rows, and rows of chunks with lists of rows.
+func TestRuns(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	const rows = 60
+	random := func() (runs [][2]int, in [rows]bool) {
+		for range r.IntN(6) {
+			lo := r.IntN(rows)
+			hi := lo + 1 + r.IntN(rows-lo)
+			runs = append(runs, [2]int{lo, min(hi, lo+12)})
+			for i := lo; i < min(hi, lo+12); i++ {
+				in[i] = true
+			}
+		}
+		return joinedRuns(runs), in
+	}
+	for range 3000 {
+		a, inA := random()
+		b, inB := random()
+		var got [rows]bool
+		last := -1
+		for _, run := range overlap(a, b) {
+			if run[0] < last || run[0] >= run[1] {
+				t.Fatalf("%v and %v overlap in %v", a, b, run)
+			}
+			for last = run[0]; last < run[1]; last++ {
+				got[last] = true
+			}
+		}
+		for i := range got {
+			if got[i] != (inA[i] && inB[i]) {
+				t.Fatalf("%v and %v: row %d is %v", a, b, i, got[i])
+			}
+		}
+		var list, sel, want []int32
+		first := r.IntN(rows)
+		for i := range rows {
+			if inA[i] && i >= first {
+				list = append(list, int32(i))
+			}
+			if inB[i] {
+				sel = append(sel, int32(i))
+			}
+		}
+		n := r.IntN(rows - first + 1)
+		for _, i := range list {
+			if int(i) < first+n {
+				want = append(want, i-int32(first))
+			}
+		}
+		rest := list
+		if got := foundIn(&rest, first, n, nil); !slices.Equal(got, want) || len(rest) != len(list)-len(want) {
+			t.Fatalf("of %v the rows %d to %d are %v", list, first, first+n, got)
+		}
+		want = want[:0]
+		for _, i := range sel {
+			if slices.Contains(list, i) {
+				want = append(want, i)
+			}
+		}
+		if got := both(sel, list); !slices.Equal(got, want) {
+			t.Fatalf("in both lists are %v, want %v", got, want)
+		}
+	}
+}

@@ -169,14 +169,14 @@ type narrowRange struct {
 	none      bool
 }
 
-// searchRows is from how many rows on it is worth while to search a segment rather than
-// a column that is kept.
+// searchRows is from how many rows on it is worth while to search a part of a segment
+// rather than a column that is kept.
 const searchRows = 16384
 
 // search looks for the rows that fulfil tests of texts of which nothing else is
 // needed. It returns the conditions that are left.
 func (p *picker) search(v *visit, need tokenwatch.ColSet) (rest []expr.Expr, err error) {
-	if v.hi-v.lo < searchRows {
+	if v.hi-v.lo < min(searchRows, v.seg.Rows()) {
 		return v.where, nil
 	}
 	uses := make(map[int]int)

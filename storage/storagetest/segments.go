@@ -141,6 +141,7 @@ func checkSegment(ctx context.Context, t testing.TB, seg storage.Segment) []stri
 		checkBounds(t, seg, b, col)
 		checkCounts(t, seg, b, col)
 		checkAddresses(ctx, t, seg, b, col)
+		checkSearch(ctx, t, seg, b, col)
 		for i := range b.Rows() {
 			if !b.Has(col, i) || col.Kind() == tokenwatch.KindMap {
 				continue
@@ -302,6 +303,39 @@ func checkCounts(t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tok
 }
 
 // checkTokens checks where the rows of each token lie, if the segment says so.
+// checkSearch looks for a part of a string of a column in some of the rows.
+func checkSearch(ctx context.Context, t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tokenwatch.Col) {
+	t.Helper()
+	if col.Kind() != tokenwatch.KindString || b.Rows() == 0 {
+		return
+	}
+	value := b.Text(col, b.Rows()/2)
+	part := value[len(value)/3:]
+	if part == "" {
+		part = "/"
+	}
+	lo := b.Rows() / 4
+	for _, test := range []*tokenwatch.TextTest{{Parts: []string{part}}, {Parts: []string{part}, Test: func(s string) bool { return strings.HasSuffix(s, part) }, Suffix: part}} {
+		rows, ok, err := seg.Search(ctx, col, test, lo, b.Rows())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return
+		}
+		var want []int32
+		for i := lo; i < b.Rows(); i++ {
+			s := b.Text(col, i)
+			if b.Has(col, i) && strings.Contains(s, part) && (test.Test == nil || test.Test(s)) {
+				want = append(want, int32(i-lo))
+			}
+		}
+		if !slices.Equal(rows, want) {
+			t.Fatalf("%s: %q was found in rows %v, it is in %v", col, part, rows, want)
+		}
+	}
+}
+
 // checkAddresses compares the places of addresses with the addresses of a part of the
 // rows.
 func checkAddresses(ctx context.Context, t testing.TB, seg storage.Segment, b *tokenwatch.Batch, col tokenwatch.Col) {
