@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"engine/sources":            {},
 	"engine/enginetest":         {".", "storage"},
 	"engine":                    {".", "storage", "engine/*"},
+	"engine/replay":             {".", "storage", "engine"},
 	"engine/expr":               {".", "engine/vec"},
 	"query/sql":                 {},
 	"query":                     {".", "storage", "storage/history", "storage/series", "engine/expr", "query/sql"}, // leaves of the history are a table

@@ -43,7 +43,9 @@ type cli struct {
 	Backup  backupCmd  `cmd:"" help:"Copy a store, and compare the copy with its history."`
 	Restore restoreCmd `cmd:"" help:"Make a store of a backup."`
 
-	Policy    policyCmd    `cmd:"" help:"Test and list policies."`
+	Rebuild rebuildCmd `cmd:"" help:"Find everything anew from the stored log, and compare."`
+
+	Policy    policyCmd    `cmd:"" help:"Test and list policies, and see what others would have found."`
 	Rules     rulesCmd     `cmd:"" help:"Say which Sigma rules run, and what is wrong with the others."`
 	Formats   formatsCmd   `cmd:"" help:"List the log formats."`
 	Detectors detectorsCmd `cmd:"" help:"List the detectors."`

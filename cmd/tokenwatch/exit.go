@@ -14,6 +14,7 @@ const (
 	exitError   = 1
 	exitUsage   = 2
 	exitNothing = 3
+	exitDiffers = 4
 )
 
 // exitCodes is every exit code there is, as `tokenwatch help exit-codes` shows it.
@@ -25,6 +26,7 @@ var exitCodes = [...]struct {
 	{exitError, "something went wrong; standard error says what"},
 	{exitUsage, "the command line or the configuration cannot be used"},
 	{exitNothing, "nothing was accepted: every record was refused"},
+	{exitDiffers, "rebuild, policy diff: findings are not what they were"},
 	{local.ExitDiskFull, "the disk is full; nothing acknowledged is missing"},
 	{local.ExitIO, "the file system failed"},
 	{local.ExitCorruption, "stored data are damaged; the place is named"},

@@ -89,6 +89,7 @@ func (w *works) logPolicies(ctx context.Context) error {
 type policyCmd struct {
 	Test policyTestCmd `cmd:"" help:"Run the tests that stand in packs of policies."`
 	List policyListCmd `cmd:"" help:"List policies."`
+	Diff policyDiffCmd `cmd:"" help:"Show which findings other policies would have made of the stored log."`
 }
 
 // policyTestCmd runs the inline tests of packs.

@@ -54,6 +54,7 @@ type mergedColumn struct {
 
 // mergedHead is what a merged segment says of itself.
 type mergedHead struct {
+	version int // as read
 	tenant  string
 	rows    int
 	page    int // rows of a page
@@ -154,7 +155,7 @@ func readMergedHead(b []byte) (*mergedHead, error) {
 	case version < 1:
 		r.fail("there is no such layout")
 	}
-	h := &mergedHead{}
+	h := &mergedHead{version: version}
 	r.mergedHead(h)
 	if version >= 2 {
 		r.mergedSeries(h)

@@ -262,6 +262,9 @@ func (r *reader) mergedSeries(h *mergedHead) {
 	}
 }
 
+// SeriesLayout tells whether the segment is of a layout that has series.
+func (m *Merged) SeriesLayout() bool { return m.head.version >= 2 }
+
 // Series returns the cells of a series with at least some measures, nil if the
 // segment does not carry them: then they are those of its rows, see series.Of.
 func (m *Merged) Series(kind series.Kind, ms series.Measures) (*series.Table, error) {

@@ -91,6 +91,28 @@ func TestSum(t *testing.T) {
 	}
 }
 
+// TestSame: tables are the same in whatever order batches were joined, and not
+// the same once one row less is in them.
+func TestSame(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 4))
+	a, b := randomBatch(rng, 150), randomBatch(rng, 150)
+	rows := make([]uint32, 300)
+	for i := range rows {
+		rows[i] = uint32(i)
+	}
+	all := tokenwatch.Concat(a, b)
+	rng.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+	for _, k := range series.Kinds {
+		table := series.Of(all, k, series.AllMeasures)
+		if !series.Same(table, series.Of(all.Take(rows), k, series.AllMeasures)) {
+			t.Errorf("%s: shuffled rows count otherwise", k)
+		}
+		if series.Same(table, series.Of(a, k, series.AllMeasures)) || series.Same(table, series.Of(all, k, series.Errors)) {
+			t.Errorf("%s: other rows or measures are the same", k)
+		}
+	}
+}
+
 // TestBins: a bin's value is near all that is in it, and bins are in order.
 func TestBins(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
