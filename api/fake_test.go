@@ -244,6 +244,17 @@ func (f *fake) Keys(context.Context) iter.Seq2[storage.APIKey, error] {
 
 func (f *fake) Last() tokenwatch.Offset { return tokenwatch.Offset(len(f.entries)) }
 
+func (f *fake) Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[tokenwatch.Entry, error] {
+	return func(yield func(tokenwatch.Entry, error) bool) {
+		for _, e := range f.entries {
+			if e.Offset >= from && !yield(e, nil) {
+				return
+			}
+		}
+		<-ctx.Done()
+	}
+}
+
 func (f *fake) Scan(_ context.Context, r storage.Range) iter.Seq2[tokenwatch.Entry, error] {
 	var out []tokenwatch.Entry
 	for _, e := range f.entries {

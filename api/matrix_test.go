@@ -172,8 +172,8 @@ func TestMatrixREST(t *testing.T) {
 	type line struct{ grant, method, path string }
 	var lines []line
 	for _, b := range paths {
-		if b.path == "/v1/findings:watch" {
-			continue // has a test of its own; it does not end
+		if b.path == "/v1/findings:watch" || b.path == "/v1/events:tail" {
+			continue // have tests of their own; they do not end
 		}
 		lines = append(lines, line{b.rpc, b.method, strings.ReplaceAll(b.path, "{id}", "f")})
 	}

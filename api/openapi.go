@@ -143,11 +143,13 @@ func describeQuery(paths map[string]any) error {
 }
 
 func describeWatch(paths map[string]any) error {
-	get, err := operation(paths, "/v1/findings:watch", "get")
-	if err != nil {
-		return err
+	for _, path := range []string{"/v1/findings:watch", "/v1/events:tail"} {
+		get, err := operation(paths, path, "get")
+		if err != nil {
+			return err
+		}
+		get["produces"] = []string{"text/event-stream"}
 	}
-	get["produces"] = []string{"text/event-stream"}
 	return nil
 }
 

@@ -114,7 +114,11 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 	}
 	mux.Handle("GET /v1/findings:watch", s.guard(route{
 		grant: "/tokenwatch.v1.Findings/Watch", query: query["GET /v1/findings:watch"], stream: true,
-		handler: &events{client: pb.NewFindingsClient(conn), json: newMarshaler(), write: s.config.Limits.Write},
+		handler: &events{json: newMarshaler(), open: watching(pb.NewFindingsClient(conn), newMarshaler()), write: s.config.Limits.Write},
+	}))
+	mux.Handle("GET /v1/events:tail", s.guard(route{
+		grant: "/tokenwatch.v1.Events/Tail", query: query["GET /v1/events:tail"], stream: true,
+		handler: &events{json: newMarshaler(), open: tailing(pb.NewEventsClient(conn), newMarshaler()), write: s.config.Limits.Write},
 	}))
 	queries := &v1.Queries{History: s.config.Store}
 	if s.config.Queries != nil {

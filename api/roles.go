@@ -33,6 +33,7 @@ var (
 var grants = map[string]grant{
 	"/tokenwatch.v1.Ingest/Ingest":             senders,
 	"/tokenwatch.v1.Ingest/Stream":             senders,
+	"/tokenwatch.v1.Events/Tail":               readers,
 	"/tokenwatch.v1.Findings/List":             readers,
 	"/tokenwatch.v1.Findings/Get":              readers,
 	"/tokenwatch.v1.Findings/Poll":             readers,

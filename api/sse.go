@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"google.golang.org/grpc/status"
@@ -14,11 +15,13 @@ import (
 	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
 )
 
-// events answers /v1/findings:watch with server-sent events: the stream of
-// Watch, one event a finding, with the cursor as its id.
+// events answers a gRPC stream as server-sent events, each with the cursor as its
+// id, for whoever a stream serves that begins with an answer at once.
 type events struct {
-	client pb.FindingsClient
-	json   *marshaler
+	json *marshaler
+	// open calls the method for a request, to go on behind a cursor; next returns
+	// the next answer as an event.
+	open func(r *http.Request, cursor string) (next func() ([]byte, error), err error)
 	// write is how long one event may take to be taken off our hands.
 	write time.Duration
 }
@@ -27,20 +30,19 @@ type events struct {
 const retryMillis = 2000
 
 // ServeHTTP streams until the caller goes, the server stops or the key is
-// revoked. The first answer of Watch comes at once, so an error before it still
-// has a status of its own.
+// revoked. The first answer comes at once, so an error before it still has a status
+// of its own.
 func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cursor := r.URL.Query().Get("cursor")
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		cursor = last // the caller comes back: this is newer than its URL
 	}
-	ctx := outgoing(r.Context(), r.Header.Get("Authorization"), remote(r).String())
-	stream, err := e.client.Watch(ctx, &pb.WatchFindingsRequest{Cursor: cursor})
+	next, err := e.open(r, cursor)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	first, err := stream.Recv()
+	first, err := next()
 	if err != nil {
 		writeError(w, err)
 		return
@@ -48,33 +50,83 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	out := &eventWriter{w: w, control: http.NewResponseController(w), limit: e.write}
 	out.send(fmt.Appendf(nil, "retry: %d\n\n", retryMillis))
-	for m := first; ; {
-		event, err := e.event(m)
-		if err == nil {
-			err = out.send(event)
-		}
-		if err != nil {
+	for event := first; ; {
+		if err := out.send(event); err != nil {
 			return
 		}
-		if m, err = stream.Recv(); err != nil {
+		if event, err = next(); err != nil {
 			e.end(out, err)
 			return
 		}
 	}
 }
 
-// event returns one message as an event; what only says that the stream is
-// alive becomes a comment with the cursor, which clients pass over.
-func (e *events) event(m *pb.WatchFindingsResponse) ([]byte, error) {
-	if m.GetFinding() == nil {
-		return fmt.Appendf(nil, ": alive\nid: %s\n\n", m.GetCursor()), nil
+// watching opens the stream of findings.
+func watching(client pb.FindingsClient, json *marshaler) func(*http.Request, string) (func() ([]byte, error), error) {
+	return func(r *http.Request, cursor string) (func() ([]byte, error), error) {
+		ctx := outgoing(r.Context(), r.Header.Get("Authorization"), remote(r).String())
+		stream, err := client.Watch(ctx, &pb.WatchFindingsRequest{Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		return func() ([]byte, error) {
+			m, err := stream.Recv()
+			if err != nil {
+				return nil, err
+			}
+			if m.GetFinding() == nil {
+				return alive(m.GetCursor()), nil
+			}
+			body, err := json.Marshal(m.GetFinding())
+			if err != nil {
+				return nil, fmt.Errorf("encode finding %s: %w", m.GetFinding().GetId(), err)
+			}
+			return fmt.Appendf(nil, "id: %s\nevent: finding\ndata: %s\n\n", m.GetCursor(), body), nil
+		}, nil
 	}
-	body, err := e.json.Marshal(m.GetFinding())
-	if err != nil {
-		return nil, fmt.Errorf("encode finding %s: %w", m.GetFinding().GetId(), err)
-	}
-	return fmt.Appendf(nil, "id: %s\nevent: finding\ndata: %s\n\n", m.GetCursor(), body), nil
 }
+
+// tailing opens the stream of events of the log.
+func tailing(client pb.EventsClient, json *marshaler) func(*http.Request, string) (func() ([]byte, error), error) {
+	return func(r *http.Request, cursor string) (func() ([]byte, error), error) {
+		req := &pb.TailEventsRequest{Filter: r.URL.Query().Get("filter"), Cursor: cursor}
+		if text := r.URL.Query().Get("offset"); text != "" {
+			offset, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				return nil, v1.Fail(tokenwatch.RefusedArgument, "offset is no place in the log", 0)
+			}
+			req.Offset = offset
+		}
+		ctx := outgoing(r.Context(), r.Header.Get("Authorization"), remote(r).String())
+		stream, err := client.Tail(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return func() ([]byte, error) {
+			m, err := stream.Recv()
+			if err != nil {
+				return nil, err
+			}
+			cursor, name := m.GetCursor(), "event"
+			switch {
+			case m.GetSkipped() != nil:
+				name = "skipped"
+			case m.GetEvent() == nil:
+				return alive(cursor), nil
+			}
+			m.Cursor = ""
+			body, err := json.Marshal(m)
+			if err != nil {
+				return nil, fmt.Errorf("encode an event: %w", err)
+			}
+			return fmt.Appendf(nil, "id: %s\nevent: %s\ndata: %s\n\n", cursor, name, body), nil
+		}, nil
+	}
+}
+
+// alive only says that the stream is: a comment with the cursor, which clients pass
+// over.
+func alive(cursor string) []byte { return fmt.Appendf(nil, ": alive\nid: %s\n\n", cursor) }
 
 // end says why the stream is over, unless it is the caller who ended it.
 func (e *events) end(out *eventWriter, err error) {

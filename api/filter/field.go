@@ -113,7 +113,7 @@ func Ranked[T any](ranks []string, get func(*T) string) Field[T] {
 	}
 }
 
-// Number is a field with a number.
+// Number is a field with a number; one that is NaN compares as nothing does.
 func Number[T any](get func(*T) float64) Field[T] {
 	return Field[T]{
 		compile: func(op string, v value, _ func(string) []string) (Filter[T], *refusal) {
@@ -123,6 +123,8 @@ func Number[T any](get func(*T) float64) Field[T] {
 			}
 			return compared(op, func(t *T) (int, bool) {
 				switch has := get(t); {
+				case math.IsNaN(has):
+					return 0, false
 				case has < want:
 					return -1, true
 				case has > want:

@@ -38,7 +38,7 @@ func (f *feed) enter(tenant string) (leave func(), err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.waiting[tenant] >= f.most {
-		return nil, Fail(ReasonRateLimited, "too many callers of this tenant wait for findings", 5*time.Second)
+		return nil, Fail(ReasonRateLimited, "too many callers of this tenant wait for something to happen", 5*time.Second)
 	}
 	f.waiting[tenant]++
 	return func() {

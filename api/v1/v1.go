@@ -25,6 +25,7 @@ import (
 // Log is what the handlers read of the log.
 type Log interface {
 	Scan(ctx context.Context, r storage.Range) iter.Seq2[tokenwatch.Entry, error]
+	Follow(ctx context.Context, from tokenwatch.Offset) iter.Seq2[tokenwatch.Entry, error]
 	Last() tokenwatch.Offset
 }
 
@@ -103,6 +104,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	})
 	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})
+	pb.RegisterEventsServer(s, &events{log: c.Log, segments: c.Segments, tokens: c.Tokens, names: c.Names, seal: seal, feed: newFeed(c)})
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterSourcesServer(s, &sources{store: c.Sources, seal: seal})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})

@@ -28,7 +28,7 @@ type cli struct {
 	Token    tokenCmd    `cmd:"" help:"Show one token: what it did, beside what it usually does, its risk and its life."`
 	Findings findingsCmd `cmd:"" help:"List findings."`
 	Finding  findingCmd  `cmd:"" help:"Show one finding with its reasons and evidence."`
-	Tail     tailCmd     `cmd:"" help:"Show findings as they come."`
+	Tail     tailCmd     `cmd:"" help:"Show events, or findings, as they come."`
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`
 	Sources  sourcesCmd  `cmd:"" help:"List where logs come from, and which are silent or cannot be read."`
 
