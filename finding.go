@@ -78,6 +78,12 @@ type Finding struct {
 	Continues  string   `json:"continues,omitempty"`
 	MergedInto string   `json:"merged_into,omitempty"`
 
+	// Members are the entities that the finding is about besides Entity, the most
+	// telling first, at most MaxMembers; MemberCount is how many there are. Of a
+	// group, that is all of them.
+	Members     []Member `json:"members,omitempty"`
+	MemberCount int      `json:"member_count,omitempty"`
+
 	JudgedBy     string    `json:"judged_by,omitempty"`     // id of the API key that last changed status, verdict or note
 	Judged       time.Time `json:"judged,omitzero"`         // and when
 	SuppressedBy string    `json:"suppressed_by,omitempty"` // id of the suppression that covers it at the time of reading
@@ -89,6 +95,16 @@ type Finding struct {
 
 // MaxEvidence is how many events a finding carries at most.
 const MaxEvidence = 20
+
+// MaxMembers is how many members a finding lists at most.
+const MaxMembers = 100
+
+// Member is an entity that shares a finding with others.
+type Member struct {
+	EntityKind EntityKind `json:"entity_kind"`
+	Entity     string     `json:"entity"`
+	Score      int        `json:"score"` // that its own finding would have; 0: it would have none
+}
 
 // Window is a span of event time: from Start up to, not including, End.
 type Window struct {

@@ -60,15 +60,18 @@ const (
 	EntityActor                     // a user, service account or role session
 	EntityAddress                   // a source address
 	NumEntityKinds
+	// EntityGroup is many of the others that one cause changed at once. Findings are
+	// about it; baselines and windows are not.
+	EntityGroup = NumEntityKinds
 )
 
 // EntitySource is a source of logs. It has findings, but no windows nor a baseline
 // among those of the kinds before NumEntityKinds.
 const EntitySource EntityKind = NumEntityKinds + 1
 
-var entityKindNames = [...]string{EntityToken: "token", EntityActor: "actor", EntityAddress: "address", EntitySource: "source"}
+var entityKindNames = [...]string{EntityToken: "token", EntityActor: "actor", EntityAddress: "address", EntityGroup: "group", EntitySource: "source"}
 
-// String returns "token", "actor", "address" or "source".
+// String returns "token", "actor", "address", "group" or "source".
 func (k EntityKind) String() string { return entityKindNames[k] }
 
 // MarshalText encodes the kind by name.
@@ -88,7 +91,7 @@ func (k *EntityKind) UnmarshalText(b []byte) error {
 // Entity is one thing a baseline is about, within a tenant.
 type Entity struct {
 	Kind EntityKind
-	ID   string // a TokenID, an actor as logged, or an address in its usual text form
+	ID   string // a TokenID, an actor as logged, an address in its usual text form, or the name of a group
 }
 
 type errUnknown string

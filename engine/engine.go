@@ -138,6 +138,7 @@ type core struct {
 	log       *batches
 	policies  *policy.Set
 	rules     *sigma.Pack
+	hushed    bool // an earlier run has told what there is to tell
 }
 
 // New makes an engine that reads events and keeps its state in state. It starts
@@ -262,13 +263,14 @@ func (e *Engine) flush(ctx context.Context) error {
 	if len(e.group) == 0 {
 		return nil
 	}
+	n := len(e.group)
+	e.core.hushed = e.cursor+tokenwatch.Offset(n) <= e.told
 	e.taking.Lock()
 	err := e.apply()
 	e.taking.Unlock()
 	if err != nil {
 		return err
 	}
-	n := len(e.group)
 	e.cursor = e.group[n-1].Offset
 	e.entries += n
 	control := e.group[n-1].Control

@@ -81,24 +81,32 @@ func run(t *testing.T, cfg engine.Config, log *enginetest.Log) {
 // what is found: provisional revisions that raise something, or settled findings.
 func TestDetectors(t *testing.T) {
 	for _, d := range detect.All {
-		datadriven.RunTest(t, filepath.Join("..", "testdata", "detect", d.Name), func(t *testing.T, td *datadriven.TestData) string {
-			events, err := enginetest.Traffic(td.Input)
-			if err != nil {
-				return err.Error() + "\n"
-			}
-			inventory, err := enginetest.Inventory(td.Input)
-			if err != nil {
-				return err.Error() + "\n"
-			}
-			var log enginetest.Log
-			if inventory != nil {
-				appendEntry(t, &log, tokenwatch.Entry{Tenant: tenant, Control: inventory})
-			}
-			fill(t, &log, events, 500, td.Cmd == "settled")
-			run(t, engine.Config{}, &log)
-			return show(log.Findings(), td.Cmd == "settled")
-		})
+		scenarios(t, filepath.Join("..", "testdata", "detect", d.Name))
 	}
+}
+
+// TestCauses runs those of what many entities have in common, of which one finding
+// tells.
+func TestCauses(t *testing.T) { scenarios(t, filepath.Join("..", "testdata", "engine", "causes")) }
+
+func scenarios(t *testing.T, path string) {
+	datadriven.RunTest(t, path, func(t *testing.T, td *datadriven.TestData) string {
+		events, err := enginetest.Traffic(td.Input)
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		inventory, err := enginetest.Inventory(td.Input)
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		var log enginetest.Log
+		if inventory != nil {
+			appendEntry(t, &log, tokenwatch.Entry{Tenant: tenant, Control: inventory})
+		}
+		fill(t, &log, events, 500, td.Cmd == "settled")
+		run(t, engine.Config{}, &log)
+		return show(log.Findings(), td.Cmd == "settled")
+	})
 }
 
 func show(findings []tokenwatch.Finding, settled bool) string {
@@ -117,6 +125,13 @@ func show(findings []tokenwatch.Finding, settled bool) string {
 			out.WriteString(" learning")
 		}
 		fmt.Fprintf(&out, " %s\n  %s\n", strings.Join(f.Attack, ","), f.Summary)
+		if f.MemberCount > 0 {
+			fmt.Fprintf(&out, "  with %d:", f.MemberCount)
+			for _, m := range f.Members[:min(len(f.Members), 4)] {
+				fmt.Fprintf(&out, " %s %s=%d", m.EntityKind, m.Entity, m.Score)
+			}
+			out.WriteString("\n")
+		}
 	}
 	if out.Len() == 0 {
 		return "nothing\n"
@@ -156,6 +171,12 @@ func story(r *rand.Rand) []enginetest.Event {
 	add("token=k1next every=%dm for=20h at=%dh1m asn=64501 agent=a1 action=act1 class=read cloud=hosting", 7+r.IntN(30), at)
 	add("actor=admin fact=%s of=k2 at=%dh for=1m action=end class=credential", []string{"revoked", "leaked", "expired"}[r.IntN(3)], r.IntN(60))
 	add("token=guess{n} every=40s for=30m at=%dh ip=192.0.2.%d agent=scan action=me class=read status=401", r.IntN(60), r.IntN(9))
+	// What many have in common: a deploy or a move, and one source of many tokens.
+	add("token=d{c} copies=%d every=45m for=3d asn=64510 ip=10.1.0.{c} agent=b action=run class=read", 6+r.IntN(3))
+	at = 24 + r.IntN(40)
+	add("token=d{c} copies=%d every=%dm for=1h at=%dh asn=%d ip=10.%d.0.{c} agent=%s action=%s class=read status=%d", 5+r.IntN(3), 5+r.IntN(20), at,
+		64510+r.IntN(2), 1+r.IntN(2), []string{"b", "c"}[r.IntN(2)], []string{"run", "go{n}"}[r.IntN(2)], []int{200, 403}[r.IntN(2)])
+	add("token=d{c} copies=%d every=2m for=%dm at=%dh asn=64999 ip=192.0.2.%d agent=evil action=take{n} class=list", 2+r.IntN(6), 4+r.IntN(90), 30+r.IntN(30), r.IntN(3))
 	events, err := enginetest.Traffic(strings.Join(lines, "\n"))
 	if err != nil {
 		panic(err)

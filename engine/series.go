@@ -32,7 +32,7 @@ func (e *Engine) Expected(_ context.Context, tenant string, of tokenwatch.Entity
 	if known == nil {
 		return tokenwatch.Series{}, storage.ErrNotFound
 	}
-	v := t.view(known, len(known.windows), &known.usual)
+	v := t.shardOf(known.hash).view(known, len(known.windows), &known.usual)
 	return bandOf(&v, int32(first), step, n), nil
 }
 

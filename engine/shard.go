@@ -34,9 +34,12 @@ type shard struct {
 	changed    []*entity // whose settled state differs from the snapshot's
 	dropped    []string  // keys of the snapshot to delete
 	out        []tokenwatch.Finding
-	told       []telling           // incidents of which out tells
-	spilled    map[int32]*overflow // since gather, by hour
-	swept      int32               // day
+	told       []telling                 // incidents of which out tells
+	spilled    map[int32]*overflow       // since gather, by hour
+	swept      int32                     // day
+	judged     []judged                  // of the batches or the hour at hand
+	raised     []int32                   // hours of the entity at hand that the batches give reason to tell of
+	tallies    map[int32]*baseline.Tally // of the batches or the hour at hand, by hour
 }
 
 // entity is what the engine knows of one token, actor or address.
@@ -69,14 +72,14 @@ func newShard(t *tenant, index, count int) *shard {
 	return &shard{
 		tenant: t, index: uint64(index), count: uint64(count),
 		entities: [tokenwatch.NumEntityKinds]map[uint64]*entity{{}, {}, {}},
-		open:     map[int32][]*entity{}, incidental: map[*entity]struct{}{},
+		open:     map[int32][]*entity{}, incidental: map[*entity]struct{}{}, tallies: map[int32]*baseline.Tally{},
 	}
 }
 
 // apply adds the rows of some batches to the windows of this shard's entities. All
 // entities are looked up first; then each has its rows added, and is judged, while it
 // is at hand.
-func (s *shard) apply(group []*feature.Rows) error {
+func (s *shard) apply(group []*feature.Rows) {
 	for _, r := range group {
 		tokens, actors := r.Batch.Column(tokenwatch.ColToken).Dict, r.Batch.Column(tokenwatch.ColActor).Dict
 		for code, g := 1, r.ByToken(); code < g.Len(); code++ {
@@ -107,14 +110,11 @@ func (s *shard) apply(group []*feature.Rows) error {
 			at = p.next
 		}
 		e.parts = 0
-		if err := s.score(e); err != nil {
-			return err
-		}
+		s.score(e)
 	}
 	clear(s.busy)
 	clear(s.parts)
 	s.busy, s.parts = s.busy[:0], s.parts[:0]
-	return nil
 }
 
 // part is rows of a batch that are about one entity.
@@ -244,8 +244,9 @@ func (e *entity) find(hour int32) (int, bool) {
 }
 
 // score judges the windows of an entity that were touched, at once, against what has
-// settled and the entity's own earlier open windows; e is nil if none were.
-func (s *shard) score(e *entity) error {
+// settled and the entity's own earlier open windows; e is nil if none were. What is
+// raised of it is for conclude.
+func (s *shard) score(e *entity) {
 	if len(s.touched) > 1 {
 		slices.SortFunc(s.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 	}
@@ -254,30 +255,17 @@ func (s *shard) score(e *entity) error {
 		if !s.news(e, at) {
 			continue
 		}
-		c := s.judge(e, at, s.usualFor(e))
-		if !s.raises(c) {
-			continue // what was raised before stays until its hour settles
-		}
-		in := s.incident(e, t.Hour/24)
-		news := escalates(in, t.Hour, c)
-		if !news && in.Has(t.Hour) {
-			continue
-		}
-		h, err := finding.Describe(t.Hour, c, s.log, s.explain)
-		if err != nil {
-			return err
-		}
-		if len(in.Hours) == 0 || t.Hour <= in.Hours[0].Hour {
-			in.Band = s.band(e, at, s.usualFor(e), in.Day)
-		}
-		in.Put(t.Hour, h)
-		if news {
-			s.tell(e, in, time.UnixMilli(t.latest).UTC())
+		j := s.judge(e, at, s.usualFor(e), s.causes.Now())
+		j.latest = t.latest
+		s.see(t.Window, &j)
+		if j.raises = s.raises(j.Combined); j.raises {
+			s.judged = append(s.judged, j)
+			s.raised = append(s.raised, t.Hour)
 		}
 	}
+	s.raised = s.raised[:0]
 	clear(s.touched)
 	s.touched = s.touched[:0]
-	return nil
 }
 
 // news tells whether there is something to judge in a window that was not there the
@@ -307,8 +295,8 @@ func (s *shard) news(e *entity, at int) bool {
 }
 
 // raises tells whether what was combined is worth a finding.
-func (s *shard) raises(c finding.Combined) bool {
-	return len(c.Signals) > 0 && finding.Score(c.Rate) >= s.threshold
+func (t *tenant) raises(c finding.Combined) bool {
+	return len(c.Signals) > 0 && finding.Score(c.Rate) >= t.threshold
 }
 
 // From which score on an hour is taken to be anomalous when it is learned, and
@@ -345,51 +333,82 @@ func (s *shard) usualFor(e *entity) *baseline.Usual {
 }
 
 // view is what is usual for an entity as seen from its window at a place.
-func (t *tenant) view(e *entity, at int, usual *baseline.Usual) baseline.View {
+func (s *shard) view(e *entity, at int, usual *baseline.Usual) baseline.View {
 	return baseline.View{
-		Kind: e.Kind, Usual: usual, Open: e.ordinary(at), Peers: t.peers(e.Kind), Group: t.group(usual.Group(e.Kind)), Begun: t.epoch.Begun,
+		Kind: e.Kind, Usual: usual, Open: s.ordinary(e, at), Peers: s.peers(e.Kind), Group: s.group(usual.Group(e.Kind)), Begun: s.epoch.Begun,
 	}
 }
 
-// judge runs the detectors over an entity's window.
-func (s *shard) judge(e *entity, at int, usual *baseline.Usual) finding.Combined {
+// judged is a window with what the detectors said of it.
+type judged struct {
+	finding.Combined
+	e      *entity
+	hour   int32
+	latest int64 // greatest event time that led to it, UTC milliseconds; 0 when it settles
+	shown  []window.Shown
+	calm   bool
+	raises bool
+	alone  tokenwatch.Bans // rate, if nothing were taken for what came to many at once
+	would  bool            // it would raise something then
+	quiet  bool            // what it gives reason for is kept for a later revision
+}
+
+// judge runs the detectors over an entity's window. What came to many at once is
+// taken for known.
+func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline.Common) judged {
 	w := e.windows[at]
 	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
-	var c finding.Combined
+	s.subject.Usual.Common = common
+	j := judged{e: e, hour: w.Hour}
 	if !s.subject.Idle() {
 		s.subject.Today = s.subject.Usual.Today(w.Hour)
 		s.signals = s.signals[:0]
 		for _, d := range s.detectors {
 			s.signals = d.Score(0, &s.subject, s.signals)
 		}
-		c = finding.Combine(s.signals)
+		if !s.noPeers && (len(s.signals) > 0 || common.Foreseen()) {
+			s.subject.Usual.Common = s.causes.Closed()
+			j.shown, j.calm = detect.Changes(&s.subject, s.signals)
+			s.signals = detect.Individual(s.signals, w, common)
+		}
+		j.Combined = finding.Combine(s.signals)
 	}
-	c.Rate = s.rate(usual, e.Kind, w.Hour, c.Sum)
-	return c
+	j.Rate = s.rate(usual, e.Kind, w.Hour, j.Sum)
+	return j
 }
 
 // ordinary lists the open windows before the one at a place, without those that
 // are part of an incident: what an attacker did an hour ago is not usual yet.
-func (e *entity) ordinary(at int) []*window.Window {
+func (s *shard) ordinary(e *entity, at int) []*window.Window {
 	open := e.windows[:at]
-	if len(e.incidents) == 0 {
+	if len(e.incidents)+len(s.raised) == 0 {
 		return open
 	}
 	return slices.DeleteFunc(slices.Clone(open), func(w *window.Window) bool {
 		in := e.existing(w.Hour / 24)
-		return in != nil && in.Has(w.Hour)
+		return in != nil && in.Covers(w.Hour) || slices.Contains(s.raised, w.Hour)
 	})
 }
 
-// settle closes the windows of an hour: it gives the final judgement, then
-// learns from it. Hours settle in order, so e.windows[0] is the one if any is.
-func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
+// judgeHour gives the windows of an hour that settles the final judgement, but for
+// what many of them have in common.
+func (s *shard) judgeHour(hour int32) {
 	s.listen(hour)
+	common := s.causes.Closed()
 	for _, e := range s.open[hour] {
-		if err := s.settleEntity(e, hour, delta); err != nil {
-			return err
-		}
+		j := s.judge(e, 0, &e.usual, common) // hours settle in order, so the first one is it
+		s.note(&j)
+		s.judged = append(s.judged, j)
 	}
+}
+
+// learnHour closes the windows of an hour that were judged, and learns from them.
+func (s *shard) learnHour(hour int32, delta *baseline.Epoch) {
+	common := s.causes.Closed()
+	for i := range s.judged {
+		s.learnWindow(&s.judged[i], common, delta)
+	}
+	s.judged = clearJudged(s.judged)
 	delete(s.open, hour)
 	if len(s.open) == 0 {
 		s.pool = window.Pool{} // it is quiet now
@@ -398,7 +417,6 @@ func (s *shard) settle(hour int32, delta *baseline.Epoch) error {
 		s.forgetIncidents(e, hour)
 	}
 	s.sweep(hour)
-	return nil
 }
 
 // listen opens a window for each token whose silence is worth judging, in the hour that
@@ -416,61 +434,51 @@ func (s *shard) listen(hour int32) {
 	}
 }
 
-func (s *shard) settleEntity(e *entity, hour int32, delta *baseline.Epoch) error {
-	c := s.judge(e, 0, &e.usual)
-	raises := s.raises(c)
-	in := e.existing(hour / 24)
-	if raises {
-		in = s.incident(e, hour/24)
-		h, err := finding.Describe(hour, c, s.log, s.explain)
-		if err != nil {
-			return err
-		}
-		h.Settled = true
-		if !slices.ContainsFunc(in.Hours, func(h finding.Hour) bool { return h.Settled }) {
-			in.Band = s.band(e, 0, &e.usual, in.Day)
-		}
-		in.Put(hour, h)
-	} else if in != nil {
-		in.Put(hour, nil)
-	}
-	if in != nil {
-		s.tell(e, in, time.Time{})
-	}
+func clearJudged(list []judged) []judged {
+	clear(list)
+	return list[:0]
+}
+
+func (s *shard) learnWindow(j *judged, common *baseline.Common, delta *baseline.Epoch) {
+	e := j.e
 	if e.windows[0].Empty() {
 		// Opened by listen: there is nothing to learn.
 		e.windows = slices.Delete(e.windows, 0, 1)
 		s.change(e)
-		return nil
+		return
 	}
 	e.usual.Learn(e.windows[0], baseline.Lesson{
-		Odd: finding.Score(c.Rate) >= odd, Sure: finding.Score(c.Rate) >= sure, Sum: c.Sum, Peers: s.peers(e.Kind), Delta: &delta.Kinds[e.Kind], Group: &delta.Groups[e.usual.Group(e.Kind)],
+		Odd: finding.Score(j.Rate) >= odd, Sure: finding.Score(j.Rate) >= sure, Sum: j.Sum, Peers: s.peers(e.Kind),
+		Delta: &delta.Kinds[e.Kind], Group: &delta.Groups[e.usual.Group(e.Kind)], Common: common,
 	})
 	if e.windows[0].Stored {
-		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, hour))
+		s.dropped = append(s.dropped, windowKey(s.name, e.Entity, j.hour))
 	}
 	s.pool.Put(e.windows[0])
 	e.windows = slices.Delete(e.windows, 0, 1)
 	if e.spent() {
 		s.drop(e)
-		return nil
+		return
 	}
 	s.change(e)
-	return nil
 }
 
 // tell emits a revision of an incident's finding if it says something that the
 // last one did not: a settled one whenever its bytes differ, a provisional one
 // as score decided.
 func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
-	if before := e.existing(in.Day - 1); before != nil && len(before.Hours) > 0 {
-		in.Continues = finding.ID(s.key, s.name, e.Entity, tokenwatch.ClassAnomaly, "", in.Day-1)
-	} else {
-		in.Continues = ""
+	in.Continues = ""
+	if before := e.existing(in.Day - 1); before != nil {
+		if in.Continues = before.Follows(); len(before.Hours) > 0 {
+			in.Continues = s.id(e, in.Day-1)
+		}
 	}
 	s.change(e)
 	if len(in.Hours) == 0 && in.Revision == 0 {
 		return
+	}
+	if s.hushed {
+		return // and the incident was stored as of what was told last
 	}
 	if !in.Settled() && raisedBy.IsZero() {
 		return // an hour settled while others are open: their turn comes
@@ -485,6 +493,11 @@ func (s *shard) tell(e *entity, in *finding.Incident, raisedBy time.Time) {
 	in.Told, in.Score = told, f.Score
 	f.Revision = in.Revision
 	s.out, s.told = append(s.out, f), append(s.told, telling{e, in})
+}
+
+// id is that of the finding of an entity's day.
+func (t *tenant) id(e *entity, day int32) string {
+	return finding.ID(t.key, t.name, e.Entity, tokenwatch.ClassAnomaly, "", day)
 }
 
 func (e *entity) existing(day int32) *finding.Incident {

@@ -27,6 +27,7 @@ import (
 const (
 	recLife     = 'l' // tenant, lineage or token → lifeRecord
 	recTenant   = 't' // tenant → tenantRecord
+	recCauses   = 'c' // tenant → causesRecord
 	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
 	recWindow   = 'w' // tenant, kind, entity, hour → window.Window
@@ -47,6 +48,14 @@ type tenantRecord struct {
 	Epoch    *baseline.Epoch
 	Heirs    []heir
 	Overflow []overflow // of hours that have not settled
+}
+
+// causesRecord is what is stored of the causes over many entities.
+type causesRecord struct {
+	_      struct{} `cbor:",toarray"`
+	Causes *baseline.Causes
+	Groups map[baseline.Change]known
+	Open   map[baseline.Change]known // of hours that have not settled
 }
 
 var (
@@ -185,6 +194,7 @@ func (t *tenant) records(out *[]storage.Record) {
 		*out = append(*out, storage.Record{Key: key, Value: encode(tenantRecord{
 			Greatest: t.watermark.Greatest(), Settled: t.settled, Epoch: t.epoch, Heirs: t.lives.heirs, Overflow: t.sortedOverflow(),
 		})})
+		*out = append(*out, storage.Record{Key: appendPart([]byte{recCauses}, t.name), Value: encode(causesRecord{Causes: t.causes, Groups: t.groupOf, Open: t.openGroups})})
 		t.dirty = false
 	}
 	t.guard.records(out)
@@ -269,6 +279,9 @@ func (e *Engine) load(ctx context.Context) error {
 			return fmt.Errorf("load the engine's state: %w", err)
 		}
 	}
+	for _, t := range e.tenants {
+		t.remember()
+	}
 	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot), told, true
 	return e.usePolicies(e.packs)
 }
@@ -291,6 +304,8 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 	switch record {
 	case recTenant:
 		return t.loadTenant(r)
+	case recCauses:
+		return decode(r, &causesRecord{Causes: t.causes, Groups: t.groupOf, Open: t.openGroups})
 	case recNames:
 		token, _, ok := cutPart(rest)
 		if !ok {
@@ -344,12 +359,12 @@ func (t *tenant) loadTenant(r storage.Record) error {
 }
 
 func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
-	if len(key) == 0 || key[0] >= byte(tokenwatch.NumEntityKinds) {
+	if len(key) == 0 || key[0] > byte(tokenwatch.EntityGroup) {
 		return corrupt(r)
 	}
 	kind := tokenwatch.EntityKind(key[0])
 	id, _, ok := cutPart(key[1:])
-	if !ok {
+	if !ok || kind == tokenwatch.EntityGroup && record != recIncident {
 		return corrupt(r)
 	}
 	s, e, err := t.lookUp(kind, id)
@@ -370,6 +385,9 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 		}
 		e.incidents = append(e.incidents, in)
 		s.incidental[e] = struct{}{}
+		if kind == tokenwatch.EntityAddress && slices.ContainsFunc(in.Hours, func(h finding.Hour) bool { return sprays(&h) }) {
+			t.noteSprayer(e)
+		}
 	case recWindow:
 		w := new(window.Window)
 		if err := decode(r, w); err != nil {
@@ -383,6 +401,9 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 
 // lookUp finds the shard of an entity and the entity in it, made if need be.
 func (t *tenant) lookUp(kind tokenwatch.EntityKind, id string) (*shard, *entity, error) {
+	if kind == tokenwatch.EntityGroup {
+		return t.shards[0], t.groupNamed(id), nil
+	}
 	if kind == tokenwatch.EntityAddress {
 		hash := t.hash.String(id) // of a block of addresses
 		if !strings.Contains(id, "/") {

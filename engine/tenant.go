@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -16,22 +17,31 @@ import (
 // entities are like together, and the shards that hold them.
 type tenant struct {
 	*core
-	name      string
-	watermark storage.Watermark
-	settled   int32 // hours before this one have settled
-	epoch     *baseline.Epoch
-	shards    []*shard
-	lives     lives
-	overflows map[int32]*overflow // what there was no room for, by hour
-	guard     *guard
-	health    *health
-	watch     *watch
-	dirty     bool // watermark, settled or epoch differ from the snapshot's
+	name       string
+	watermark  storage.Watermark
+	settled    int32 // hours before this one have settled
+	epoch      *baseline.Epoch
+	shards     []*shard
+	lives      lives
+	overflows  map[int32]*overflow // what there was no room for, by hour
+	guard      *guard
+	health     *health
+	watch      *watch
+	causes     *baseline.Causes
+	groupOf    map[baseline.Change]known
+	openGroups map[baseline.Change]known    // of hours that have not settled
+	groups     map[string]*entity           // of which something was told
+	tallies    map[int32]*baseline.Tally    // of open hours
+	sprayers   map[netip.Prefix][]*entity   // sources that sprayed, by their neighbourhood
+	witnesses  map[tokenwatch.Event]*entity // whose finding an event is evidence of, of the hour or batches at hand
+	dirty      bool                         // watermark, settled or epoch differ from the snapshot's
 }
 
 func newTenant(c *core, name string) *tenant {
 	t := &tenant{
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
+		causes: &baseline.Causes{}, groupOf: map[baseline.Change]known{}, openGroups: map[baseline.Change]known{}, groups: map[string]*entity{},
+		tallies: map[int32]*baseline.Tally{}, sprayers: map[netip.Prefix][]*entity{}, witnesses: map[tokenwatch.Event]*entity{},
 		lives: newLives(), overflows: map[int32]*overflow{},
 	}
 	t.guard, t.watch, t.health = newGuard(t), newWatch(t), newHealth(t)
@@ -58,7 +68,10 @@ func (t *tenant) take(group []*feature.Rows) error {
 	}
 	t.dirty = true
 	t.findHeirs()
-	if err := t.each(rows, func(s *shard) error { return s.apply(group) }); err != nil {
+	if err := t.each(rows, func(s *shard) error { s.apply(group); return nil }); err != nil {
+		return err
+	}
+	if err := t.conclude(); err != nil {
 		return err
 	}
 	if err := t.gather(); err != nil {
@@ -98,17 +111,9 @@ func (t *tenant) settleBefore(mark time.Time, ok bool) error {
 		if hour >= end {
 			break
 		}
-		t.inherit(hour)
-		t.judgeMints(hour)
-		deltas := make([]baseline.Epoch, len(t.shards))
-		if err := t.each(math.MaxInt, func(s *shard) error { return s.settle(hour, &deltas[s.index]) }); err != nil {
+		if err := t.settleHour(hour); err != nil {
 			return err
 		}
-		if err := t.settleOverflow(hour); err != nil {
-			return err
-		}
-		t.epoch.Settle(hour, deltas)
-		t.dirty = true
 	}
 	if end <= t.settled {
 		return nil

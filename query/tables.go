@@ -138,6 +138,8 @@ var findingCells = []cell[finding]{
 	{"evidence", expr.TypeJSON, func(f *finding) expr.Value { return asJSON(f.Evidence) }},
 	{"continues", expr.TypeText, func(f *finding) expr.Value { return orNull(f.Continues) }},
 	{"merged_into", expr.TypeText, func(f *finding) expr.Value { return orNull(f.MergedInto) }},
+	{"members", expr.TypeJSON, func(f *finding) expr.Value { return asJSON(f.Members) }},
+	{"member_count", expr.TypeInt, func(f *finding) expr.Value { return expr.Int(int64(f.MemberCount)) }},
 	{"raised", expr.TypeTime, func(f *finding) expr.Value { return at(f.Raised) }},
 	{"update", expr.TypeInt, func(f *finding) expr.Value { return expr.Int(int64(f.Update)) }},
 	{"history_index", expr.TypeInt, func(f *finding) expr.Value { return expr.Int(int64(f.HistoryIndex)) }},

@@ -47,6 +47,10 @@ func FromFinding(f *tokenwatch.Finding) *pb.Finding {
 		SuppressedBy: f.SuppressedBy,
 		Controls:     texts(f.Controls),
 		Window:       &pb.Window{Start: stamp(f.Window.Start), End: stamp(f.Window.End)},
+		MemberCount:  int32(f.MemberCount),
+	}
+	for _, who := range f.Members {
+		m.Members = append(m.Members, &pb.Member{EntityKind: who.EntityKind.String(), Entity: text(who.Entity), Score: int32(who.Score)})
 	}
 	for _, a := range f.Aliases {
 		m.TokenAliases = append(m.TokenAliases, &pb.Alias{Kind: text(string(a.Kind)), Value: text(a.Value)})
@@ -116,6 +120,14 @@ func ToFinding(m *pb.Finding) (tokenwatch.Finding, error) {
 		Judged:       moment(m.GetJudged()),
 		SuppressedBy: m.GetSuppressedBy(),
 		Controls:     m.GetControls(),
+		MemberCount:  int(m.GetMemberCount()),
+	}
+	for _, who := range m.GetMembers() {
+		member := tokenwatch.Member{Entity: who.GetEntity(), Score: int(who.GetScore())}
+		if err := member.EntityKind.UnmarshalText([]byte(who.GetEntityKind())); err != nil {
+			return f, err
+		}
+		f.Members = append(f.Members, member)
 	}
 	for _, a := range m.GetTokenAliases() {
 		f.Aliases = append(f.Aliases, tokenwatch.Alias{Kind: tokenwatch.NameKind(a.GetKind()), Value: a.GetValue()})

@@ -38,6 +38,7 @@ var full = tokenwatch.Finding{
 	},
 	RequestIDs: []string{"r"}, SrcIP: "192.0.2.1", Status: "new", Attack: []string{"T1"},
 	Continues: "fnd_w", MergedInto: "fnd_y",
+	Members: []tokenwatch.Member{{EntityKind: tokenwatch.EntityAddress, Entity: "192.0.2.1", Score: 60}}, MemberCount: 2,
 	Verdict: "benign", Note: "a note", JudgedBy: "key", Judged: time.Unix(6, 0).UTC(), SuppressedBy: "sup_1", Controls: []string{"CC6.1"},
 	Raised: time.Unix(4, 0).UTC(), Update: math.MaxUint64, HistoryIndex: 1 << 60,
 }
@@ -45,7 +46,7 @@ var full = tokenwatch.Finding{
 // TestEveryField: a finding survives the way to its message and back, and no
 // field of either is left out.
 func TestEveryField(t *testing.T) {
-	for _, v := range []any{full, full.Reasons[0], full.Evidence[0], full.Aliases[0], full.Window, *full.Series} {
+	for _, v := range []any{full, full.Reasons[0], full.Evidence[0], full.Aliases[0], full.Window, *full.Series, full.Members[0]} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			if rv.Field(i).IsZero() {

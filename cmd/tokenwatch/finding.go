@@ -72,6 +72,7 @@ func printFinding(c *console, f *tokenwatch.Finding) error {
 	for i := range f.Reasons {
 		printReason(&b, &f.Reasons[i])
 	}
+	printMembers(&b, f)
 	printSeries(&b, c, f.Series, f.Window)
 	if len(f.Evidence) > 0 {
 		b.WriteString("\nEvidence\n")
@@ -80,6 +81,24 @@ func printFinding(c *console, f *tokenwatch.Finding) error {
 		return err
 	}
 	return printEvidence(c, f.Evidence)
+}
+
+// shownMembers is how many members of a finding are shown.
+const shownMembers = 20
+
+// printMembers shows who shares a finding.
+func printMembers(b *strings.Builder, f *tokenwatch.Finding) {
+	if f.MemberCount == 0 {
+		return
+	}
+	b.WriteString("\nWith it\n")
+	listed := f.Members[:min(len(f.Members), shownMembers)]
+	for _, m := range listed {
+		fmt.Fprintf(b, "  %3d  %s %s\n", m.Score, m.EntityKind, shown(m.Entity))
+	}
+	if more := f.MemberCount - len(listed); more > 0 {
+		fmt.Fprintf(b, "       and %d more\n", more)
+	}
 }
 
 func state(f *tokenwatch.Finding) string {

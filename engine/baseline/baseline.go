@@ -130,6 +130,8 @@ type Lesson struct {
 	Peers *Peers          // of the epoch it was judged by, of its kind; may be nil
 	Delta *Peers          // takes what the window changes for the peers
 	Group *Peers          // the same for its group
+	// Common came to many at once, and is no habit of changing.
+	Common *Common
 }
 
 // Learn adds a settled window to what is usual. What was new in an odd one counts
@@ -288,9 +290,11 @@ func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular
 			k = &u.Seen.On(a)[at]
 		}
 		if k.Weight < familiar {
-			fresh++
-			if l.Peers.popular(a, v.Hash) {
-				popular++
+			if !l.Common.value(a, v.Hash) {
+				fresh++
+				if l.Peers.popular(a, v.Hash) {
+					popular++
+				}
 			}
 			k.Weight = min(familiar, k.Weight+weight)
 			if k.Weight == familiar {
@@ -385,11 +389,12 @@ func (u *Usual) Knows(a feature.Axis, hash uint64) bool {
 	return ok && k.Weight >= familiar
 }
 
-// newsOf counts the values of an axis that the entity was first seen with on a day.
-func (u *Usual) newsOf(a feature.Axis, day int32) int {
+// newsOf counts the values of an axis that the entity was first seen with on a day,
+// without those that came to many at once.
+func (u *Usual) newsOf(a feature.Axis, day int32, common *Common) int {
 	n := 0
 	for _, k := range u.Seen.On(a) {
-		if k.Born == uint16(day) {
+		if k.Born == uint16(day) && !common.print(a, k.Hash) {
 			n++
 		}
 	}

@@ -15,11 +15,14 @@ type View struct {
 	Peers *Peers           // of the last settled epoch, of its kind; nil where peers are left out
 	Group *Peers           // the same, of its group
 	Begun int32            // first hour of the tenant that has settled
+	// Common is what came to many at once, and counts as known.
+	Common *Common
 }
 
-// Knows tells whether a value is usual, or was so in an earlier open window.
+// Knows tells whether a value is usual, or was so in an earlier open window, or
+// came to many at once.
 func (v *View) Knows(a feature.Axis, hash uint64) bool {
-	return v.Usual.Knows(a, hash) || v.opened(a, hash)
+	return v.Usual.Knows(a, hash) || v.opened(a, hash) || v.Common.value(a, hash)
 }
 
 func (v *View) opened(a feature.Axis, hash uint64) bool {
@@ -82,7 +85,7 @@ func (v *View) FirstHour(a feature.Axis) float64 { return v.Peers.firstHour(v.Ki
 func (v *View) News(a feature.Axis) float64 {
 	lived, d := float64(v.Usual.Lived)/Unit, float64(v.Usual.Novel[a])/Unit
 	for i, w := range v.Open {
-		before := View{Usual: v.Usual, Open: v.Open[:i]}
+		before := View{Usual: v.Usual, Open: v.Open[:i], Common: v.Common}
 		if before.Hours() < float64(settledOn(a)) {
 			continue
 		}
@@ -107,9 +110,9 @@ const heaps = 0.4
 // up for the first time on a day.
 func (v *View) NewsToday(a feature.Axis, w *window.Window) int {
 	day := w.Hour / 24
-	n := v.Usual.newsOf(a, day)
+	n := v.Usual.newsOf(a, day, v.Common)
 	for i := range w.Axes[a] {
-		if k, ok := v.Usual.Seen.find(a, w.Axes[a][i].Hash); ok && k.Born == uint16(day) {
+		if k, ok := v.Usual.Seen.find(a, w.Axes[a][i].Hash); ok && k.Born == uint16(day) && !v.Common.value(a, w.Axes[a][i].Hash) {
 			n--
 		}
 	}
@@ -120,7 +123,7 @@ func (v *View) NewsToday(a feature.Axis, w *window.Window) int {
 		before := View{Usual: v.Usual, Open: v.Open[:i]}
 		for j := range o.Axes[a] {
 			hash := o.Axes[a][j].Hash
-			if _, ok := v.Usual.Seen.find(a, hash); !ok && !before.opened(a, hash) && !w.Has(a, hash) {
+			if _, ok := v.Usual.Seen.find(a, hash); !ok && !before.opened(a, hash) && !w.Has(a, hash) && !v.Common.value(a, hash) {
 				n++
 			}
 		}

@@ -22,6 +22,8 @@ var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // every (1m) is the time between events, at (0) when the first comes and for
 // (1h) how long they last; hours=9-17 leaves other hours of the day out. {n} in a
 // value is the number of the event, so that each event has a value of its own.
+// copies (1) is how many such streams there are, a second after one another; {c} in
+// a value is the number of the stream, from 0.
 // The other fields are columns: token, kind (of the token), actor, actor_kind,
 // ip, asn, country, cloud, agent, user_agent, route, path, action, class, scope,
 // outcome, status, bytes, source.
@@ -43,7 +45,9 @@ func Traffic(lines string) ([]Event, error) {
 		if err != nil {
 			return nil, fmt.Errorf("traffic line %d: %w", i+1, err)
 		}
-		events = append(events, stream.events(i)...)
+		for c := range stream.copies {
+			events = append(events, stream.events(i, c)...)
+		}
 	}
 	slices.SortStableFunc(events, func(a, b Event) int { return a.Time.Compare(b.Time) })
 	return events, nil
@@ -62,10 +66,11 @@ type stream struct {
 	fields           map[string]string
 	fact             *tokenwatch.Fact
 	until            time.Duration
+	copies           int
 }
 
 func parseStream(line string) (stream, error) {
-	s := stream{every: time.Minute, lasts: time.Hour, from: 0, to: 24, fields: map[string]string{}}
+	s := stream{every: time.Minute, lasts: time.Hour, from: 0, to: 24, copies: 1, fields: map[string]string{}}
 	for _, field := range strings.Fields(line) {
 		name, value, ok := strings.Cut(field, "=")
 		if !ok {
@@ -89,6 +94,8 @@ func parseStream(line string) (stream, error) {
 			s.about().Scopes = strings.Split(value, ",")
 		case "until":
 			s.until, err = duration(value)
+		case "copies":
+			s.copies, err = strconv.Atoi(value)
 		case "hours":
 			_, err = fmt.Sscanf(value, "%d-%d", &s.from, &s.to)
 		default:
@@ -178,16 +185,21 @@ func duration(s string) (time.Duration, error) {
 	return days + d, err
 }
 
-func (s stream) events(line int) []Event {
+func (s stream) events(line, c int) []Event {
 	var out []Event
 	n := 0
 	for at := s.at; at < s.at+s.lasts; at += s.every {
-		t := Start.Add(at)
+		t := Start.Add(at + time.Duration(c)*time.Second)
 		if t.Hour() < s.from || t.Hour() >= s.to {
 			continue
 		}
-		fields := map[string]string{"request_id": fmt.Sprintf("r%d-%d", line, n)}
+		id := fmt.Sprintf("r%d-%d", line, n)
+		if s.copies > 1 {
+			id += "-" + strconv.Itoa(c)
+		}
+		fields := map[string]string{"request_id": id}
 		for name, value := range s.fields {
+			value = strings.ReplaceAll(value, "{c}", strconv.Itoa(c))
 			fields[name] = strings.ReplaceAll(value, "{n}", strconv.Itoa(n))
 		}
 		e := Event{Time: t, Fields: fields}

@@ -58,6 +58,9 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 		f.Withdrawn, f.Time, f.Window = true, day, tokenwatch.Window{Start: day, End: day.Add(24 * time.Hour)}
 		f.Severity = tokenwatch.SeverityLow
 		f.Summary = "withdrawn: with all events of the hour at hand, it was not unusual enough"
+		if into := in.Into(); into != "" {
+			f.MergedInto, f.Summary = into, "withdrawn: another finding tells of it, with what else belongs to it"
+		}
 		return f
 	}
 	strongest := &in.Hours[0]
@@ -91,6 +94,9 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 		f.Time = f.Evidence[0].Time
 	}
 	f.Kind = f.Reasons[0].Detector
+	if e.Kind == tokenwatch.EntityGroup {
+		f.Kind = KindOf(e)
+	}
 	for _, r := range f.Reasons {
 		f.Detectors = append(f.Detectors, r.Detector)
 		f.Attack = append(f.Attack, r.Attack...)
@@ -101,11 +107,17 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 			f.RequestIDs = append(f.RequestIDs, ev.RequestID)
 		}
 	}
-	f.SrcIP, f.Actor = strongest.Telling.SrcIP, strongest.Telling.Actor
-	if f.Token == "" {
-		f.Token = strongest.Telling.Token
+	if e.Kind != tokenwatch.EntityGroup || f.Kind == KindSource {
+		f.SrcIP = strongest.Telling.SrcIP
+	}
+	if e.Kind != tokenwatch.EntityGroup {
+		f.Actor = strongest.Telling.Actor
+		if f.Token == "" {
+			f.Token = strongest.Telling.Token
+		}
 	}
 	f.Summary = summary(e, strongest)
+	f.Members, f.MemberCount = members(in.Hours, f.Kind == KindOutage || f.Kind == KindSurge || f.Kind == KindSchedule)
 	return f
 }
 
@@ -122,11 +134,19 @@ func summary(e tokenwatch.Entity, h *Hour) string {
 	for _, r := range h.Reasons[:min(3, len(h.Reasons))] {
 		clauses = append(clauses, r.Text)
 	}
+	if e.Kind == tokenwatch.EntityGroup {
+		return fmt.Sprintf("One cause over %d entities: %s.", h.Count, strings.Join(clauses, "; and "))
+	}
 	often := "more than once a week"
 	if h.Rate < 0 {
 		often = "once in " + odds(-h.Rate) + " weeks"
 	}
-	return fmt.Sprintf("This %s %s; so odd an hour is expected of an honest one %s.", e.Kind, strings.Join(clauses, "; and "), often)
+	with := ""
+	if n := h.Count; n > 0 {
+		m := h.Members[0]
+		with = fmt.Sprintf(" %d more share it, the most telling %s %s.", n, m.EntityKind, m.Entity)
+	}
+	return fmt.Sprintf("This %s %s; so odd an hour is expected of an honest one %s.%s", e.Kind, strings.Join(clauses, "; and "), often, with)
 }
 
 // odds prints 10^(sum/1000) with one significant digit.

@@ -59,6 +59,8 @@ type Own struct {
 	Objects Distinct
 	Runs    []Run
 	Stray   tokenwatch.EventRef // the first of those outside
+	Shown   []Shown             // while it is open: how it differs from what is usual,
+	Calm    bool                // and whether that is in where it comes from only
 }
 
 var none = new(Own)
@@ -166,6 +168,13 @@ type Slot struct {
 	Slot   uint8
 	Events uint32
 	Sample tokenwatch.EventRef
+}
+
+// Shown is a change that others may share, see baseline.Change.
+type Shown struct {
+	_      struct{} `cbor:",toarray"`
+	Change uint64
+	First  tokenwatch.EventRef // that shows it
 }
 
 const slotMillis = 5 * 60 * 1000

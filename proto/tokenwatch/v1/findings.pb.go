@@ -567,7 +567,7 @@ type Finding struct {
 	// Judged before the entity had a settled baseline.
 	Learning bool   `protobuf:"varint,5,opt,name=learning,proto3" json:"learning,omitempty"`
 	Tenant   string `protobuf:"bytes,6,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// token, actor or address
+	// token, actor, address, source of logs, or group: many that one cause changed at once
 	EntityKind string `protobuf:"bytes,7,opt,name=entity_kind,json=entityKind,proto3" json:"entity_kind,omitempty"`
 	Entity     string `protobuf:"bytes,8,opt,name=entity,proto3" json:"entity,omitempty"`
 	// Fingerprint id of the token, where there is one.
@@ -622,7 +622,12 @@ type Finding struct {
 	// before the window and the window itself. Of an anomaly the expectation is the
 	// one it was judged by; of other findings, and only where a single finding is
 	// asked for, it is the engine's at present. So is what was seen.
-	Series        *Series `protobuf:"bytes,37,opt,name=series,proto3" json:"series,omitempty"`
+	Series *Series `protobuf:"bytes,37,opt,name=series,proto3" json:"series,omitempty"`
+	// Who else it is about, the most telling first: of a group, its members; else
+	// entities whose own findings of the same incident are merged into this one.
+	Members []*Member `protobuf:"bytes,38,rep,name=members,proto3" json:"members,omitempty"`
+	// How many that are; more than 100 are not listed.
+	MemberCount   int32 `protobuf:"varint,39,opt,name=member_count,json=memberCount,proto3" json:"member_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -916,6 +921,83 @@ func (x *Finding) GetSeries() *Series {
 	return nil
 }
 
+func (x *Finding) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Finding) GetMemberCount() int32 {
+	if x != nil {
+		return x.MemberCount
+	}
+	return 0
+}
+
+// Member is an entity that shares a finding with others.
+type Member struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// token, actor or address
+	EntityKind string `protobuf:"bytes,1,opt,name=entity_kind,json=entityKind,proto3" json:"entity_kind,omitempty"`
+	Entity     string `protobuf:"bytes,2,opt,name=entity,proto3" json:"entity,omitempty"`
+	// That its own finding would have; 0: it would have none.
+	Score         int32 `protobuf:"varint,3,opt,name=score,proto3" json:"score,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Member) GetEntityKind() string {
+	if x != nil {
+		return x.EntityKind
+	}
+	return ""
+}
+
+func (x *Member) GetEntity() string {
+	if x != nil {
+		return x.Entity
+	}
+	return ""
+}
+
+func (x *Member) GetScore() int32 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
 // Alias is another name under which logs know a token; never a secret.
 type Alias struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -927,7 +1009,7 @@ type Alias struct {
 
 func (x *Alias) Reset() {
 	*x = Alias{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1021,7 @@ func (x *Alias) String() string {
 func (*Alias) ProtoMessage() {}
 
 func (x *Alias) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1034,7 @@ func (x *Alias) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alias.ProtoReflect.Descriptor instead.
 func (*Alias) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{10}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Alias) GetKind() string {
@@ -980,7 +1062,7 @@ type Window struct {
 
 func (x *Window) Reset() {
 	*x = Window{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -992,7 +1074,7 @@ func (x *Window) String() string {
 func (*Window) ProtoMessage() {}
 
 func (x *Window) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1005,7 +1087,7 @@ func (x *Window) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Window.ProtoReflect.Descriptor instead.
 func (*Window) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{11}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Window) GetStart() *timestamppb.Timestamp {
@@ -1043,7 +1125,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1137,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[12]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1150,7 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{12}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Reason) GetDetector() string {
@@ -1154,7 +1236,7 @@ type Series struct {
 
 func (x *Series) Reset() {
 	*x = Series{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1248,7 @@ func (x *Series) String() string {
 func (*Series) ProtoMessage() {}
 
 func (x *Series) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1261,7 @@ func (x *Series) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Series.ProtoReflect.Descriptor instead.
 func (*Series) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{13}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Series) GetStart() *timestamppb.Timestamp {
@@ -1272,7 +1354,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1366,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_findings_proto_msgTypes[14]
+	mi := &file_tokenwatch_v1_findings_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1379,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{14}
+	return file_tokenwatch_v1_findings_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1413,7 +1495,7 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06cursor\x18\x01 \x01(\tR\x06cursor\"a\n" +
 	"\x15WatchFindingsResponse\x120\n" +
 	"\afinding\x18\x01 \x01(\v2\x16.tokenwatch.v1.FindingR\afinding\x12\x16\n" +
-	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\x9e\t\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"\xf2\t\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x05R\brevision\x12\x18\n" +
@@ -1455,7 +1537,14 @@ const file_tokenwatch_v1_findings_proto_rawDesc = "" +
 	"\x06judged\x18\" \x01(\v2\x1a.google.protobuf.TimestampR\x06judged\x12#\n" +
 	"\rsuppressed_by\x18# \x01(\tR\fsuppressedBy\x12\x1a\n" +
 	"\bcontrols\x18$ \x03(\tR\bcontrols\x12-\n" +
-	"\x06series\x18% \x01(\v2\x15.tokenwatch.v1.SeriesR\x06series\"1\n" +
+	"\x06series\x18% \x01(\v2\x15.tokenwatch.v1.SeriesR\x06series\x12/\n" +
+	"\amembers\x18& \x03(\v2\x15.tokenwatch.v1.MemberR\amembers\x12!\n" +
+	"\fmember_count\x18' \x01(\x05R\vmemberCount\"W\n" +
+	"\x06Member\x12\x1f\n" +
+	"\ventity_kind\x18\x01 \x01(\tR\n" +
+	"entityKind\x12\x16\n" +
+	"\x06entity\x18\x02 \x01(\tR\x06entity\x12\x14\n" +
+	"\x05score\x18\x03 \x01(\x05R\x05score\"1\n" +
 	"\x05Alias\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"h\n" +
@@ -1516,7 +1605,7 @@ func file_tokenwatch_v1_findings_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_findings_proto_rawDescData
 }
 
-var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tokenwatch_v1_findings_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_tokenwatch_v1_findings_proto_goTypes = []any{
 	(*ListFindingsRequest)(nil),   // 0: tokenwatch.v1.ListFindingsRequest
 	(*ListFindingsResponse)(nil),  // 1: tokenwatch.v1.ListFindingsResponse
@@ -1528,50 +1617,52 @@ var file_tokenwatch_v1_findings_proto_goTypes = []any{
 	(*WatchFindingsRequest)(nil),  // 7: tokenwatch.v1.WatchFindingsRequest
 	(*WatchFindingsResponse)(nil), // 8: tokenwatch.v1.WatchFindingsResponse
 	(*Finding)(nil),               // 9: tokenwatch.v1.Finding
-	(*Alias)(nil),                 // 10: tokenwatch.v1.Alias
-	(*Window)(nil),                // 11: tokenwatch.v1.Window
-	(*Reason)(nil),                // 12: tokenwatch.v1.Reason
-	(*Series)(nil),                // 13: tokenwatch.v1.Series
-	(*Event)(nil),                 // 14: tokenwatch.v1.Event
-	(*fieldmaskpb.FieldMask)(nil), // 15: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Member)(nil),                // 10: tokenwatch.v1.Member
+	(*Alias)(nil),                 // 11: tokenwatch.v1.Alias
+	(*Window)(nil),                // 12: tokenwatch.v1.Window
+	(*Reason)(nil),                // 13: tokenwatch.v1.Reason
+	(*Series)(nil),                // 14: tokenwatch.v1.Series
+	(*Event)(nil),                 // 15: tokenwatch.v1.Event
+	(*fieldmaskpb.FieldMask)(nil), // 16: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_tokenwatch_v1_findings_proto_depIdxs = []int32{
 	9,  // 0: tokenwatch.v1.ListFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
 	4,  // 1: tokenwatch.v1.UpdateFindingRequest.triage:type_name -> tokenwatch.v1.Triage
-	15, // 2: tokenwatch.v1.UpdateFindingRequest.update_mask:type_name -> google.protobuf.FieldMask
-	16, // 3: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
+	16, // 2: tokenwatch.v1.UpdateFindingRequest.update_mask:type_name -> google.protobuf.FieldMask
+	17, // 3: tokenwatch.v1.PollFindingsRequest.wait:type_name -> google.protobuf.Duration
 	9,  // 4: tokenwatch.v1.PollFindingsResponse.findings:type_name -> tokenwatch.v1.Finding
 	9,  // 5: tokenwatch.v1.WatchFindingsResponse.finding:type_name -> tokenwatch.v1.Finding
-	10, // 6: tokenwatch.v1.Finding.token_aliases:type_name -> tokenwatch.v1.Alias
-	17, // 7: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
-	11, // 8: tokenwatch.v1.Finding.window:type_name -> tokenwatch.v1.Window
-	12, // 9: tokenwatch.v1.Finding.reasons:type_name -> tokenwatch.v1.Reason
-	14, // 10: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
-	17, // 11: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
-	17, // 12: tokenwatch.v1.Finding.judged:type_name -> google.protobuf.Timestamp
-	13, // 13: tokenwatch.v1.Finding.series:type_name -> tokenwatch.v1.Series
-	17, // 14: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
-	17, // 15: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
-	17, // 16: tokenwatch.v1.Series.start:type_name -> google.protobuf.Timestamp
-	17, // 17: tokenwatch.v1.Series.as_of:type_name -> google.protobuf.Timestamp
-	17, // 18: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
-	0,  // 19: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
-	2,  // 20: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
-	3,  // 21: tokenwatch.v1.Findings.Update:input_type -> tokenwatch.v1.UpdateFindingRequest
-	5,  // 22: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
-	7,  // 23: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
-	1,  // 24: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
-	9,  // 25: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
-	9,  // 26: tokenwatch.v1.Findings.Update:output_type -> tokenwatch.v1.Finding
-	6,  // 27: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
-	8,  // 28: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
-	24, // [24:29] is the sub-list for method output_type
-	19, // [19:24] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	11, // 6: tokenwatch.v1.Finding.token_aliases:type_name -> tokenwatch.v1.Alias
+	18, // 7: tokenwatch.v1.Finding.time:type_name -> google.protobuf.Timestamp
+	12, // 8: tokenwatch.v1.Finding.window:type_name -> tokenwatch.v1.Window
+	13, // 9: tokenwatch.v1.Finding.reasons:type_name -> tokenwatch.v1.Reason
+	15, // 10: tokenwatch.v1.Finding.evidence:type_name -> tokenwatch.v1.Event
+	18, // 11: tokenwatch.v1.Finding.raised:type_name -> google.protobuf.Timestamp
+	18, // 12: tokenwatch.v1.Finding.judged:type_name -> google.protobuf.Timestamp
+	14, // 13: tokenwatch.v1.Finding.series:type_name -> tokenwatch.v1.Series
+	10, // 14: tokenwatch.v1.Finding.members:type_name -> tokenwatch.v1.Member
+	18, // 15: tokenwatch.v1.Window.start:type_name -> google.protobuf.Timestamp
+	18, // 16: tokenwatch.v1.Window.end:type_name -> google.protobuf.Timestamp
+	18, // 17: tokenwatch.v1.Series.start:type_name -> google.protobuf.Timestamp
+	18, // 18: tokenwatch.v1.Series.as_of:type_name -> google.protobuf.Timestamp
+	18, // 19: tokenwatch.v1.Event.time:type_name -> google.protobuf.Timestamp
+	0,  // 20: tokenwatch.v1.Findings.List:input_type -> tokenwatch.v1.ListFindingsRequest
+	2,  // 21: tokenwatch.v1.Findings.Get:input_type -> tokenwatch.v1.GetFindingRequest
+	3,  // 22: tokenwatch.v1.Findings.Update:input_type -> tokenwatch.v1.UpdateFindingRequest
+	5,  // 23: tokenwatch.v1.Findings.Poll:input_type -> tokenwatch.v1.PollFindingsRequest
+	7,  // 24: tokenwatch.v1.Findings.Watch:input_type -> tokenwatch.v1.WatchFindingsRequest
+	1,  // 25: tokenwatch.v1.Findings.List:output_type -> tokenwatch.v1.ListFindingsResponse
+	9,  // 26: tokenwatch.v1.Findings.Get:output_type -> tokenwatch.v1.Finding
+	9,  // 27: tokenwatch.v1.Findings.Update:output_type -> tokenwatch.v1.Finding
+	6,  // 28: tokenwatch.v1.Findings.Poll:output_type -> tokenwatch.v1.PollFindingsResponse
+	8,  // 29: tokenwatch.v1.Findings.Watch:output_type -> tokenwatch.v1.WatchFindingsResponse
+	25, // [25:30] is the sub-list for method output_type
+	20, // [20:25] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_tokenwatch_v1_findings_proto_init() }
@@ -1585,7 +1676,7 @@ func file_tokenwatch_v1_findings_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_findings_proto_rawDesc), len(file_tokenwatch_v1_findings_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
