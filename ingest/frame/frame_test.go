@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -234,5 +236,46 @@ func BenchmarkFramer(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestMixedObjects: what an object is does not depend on those before it in its
+// stream, of which the framer remembers how they began.
+func TestMixedObjects(t *testing.T) {
+	objects := []string{
+		`{"time":1,"b":{"c":[2]}}`, `{"time" :1}`, `{"ti\u006de":1}`, `{"time":1,"items":[{"x":1},{"x":2}]}`, `{}`, `{"":1}`,
+		`{"items":[{"x":1},{"x":2}]}`, `{"kind":"k","items":[{"x":3}]}`, `{"kind":"k","time":1}`, `{"value":[{"x":4}]}`,
+		`{"success":true,"result":[{"x":5},{"x":6}]}`, `{"Records":[{"x":7},{"x":8}]}`, `{"time":1,"Records":[{"x":9}]}`, `{"ite":1}`, `{"items":1}`,
+		`{"` + strings.Repeat("n", 100) + `":1}`,
+	}
+	texts := func(f Framer) (out []string) {
+		for {
+			rec, err := f.Next()
+			if err != nil {
+				return out
+			}
+			out = append(out, string(rec.Bytes))
+		}
+	}
+	r := rand.New(rand.NewPCG(5, 1))
+	opened := 0
+	for range 1000 {
+		var stream, want []string
+		for range 1 + r.IntN(12) {
+			object := objects[r.IntN(len(objects))]
+			stream = append(stream, object)
+			alone := texts(New(JSONValues, strings.NewReader(object), 0))
+			want = append(want, alone...)
+			opened += len(alone) - 1
+		}
+		in := strings.Join(stream, []string{"\n", "", " \r\n"}[r.IntN(3)])
+		for _, reader := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in))} {
+			if got := texts(New(JSONValues, reader, 0)); !slices.Equal(got, want) {
+				t.Fatalf("%q\n got %q\nwant %q", in, got, want)
+			}
+		}
+	}
+	if opened < 300 {
+		t.Errorf("only %d records were in pages", opened)
 	}
 }
