@@ -44,7 +44,7 @@ func TestGammaQuantile(t *testing.T) {
 // further hours lie within the band, and the night is empty.
 func TestBandHoldsNineOfTenHours(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	var u Usual
+	u := New()
 	const monday = 20003
 	draw := func() uint32 { // negative binomial of mean 100, shape 10
 		m := 0.0
