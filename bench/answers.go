@@ -17,9 +17,13 @@ import (
 // answers are the right answers to all questions, found by going through the lines
 // of the workload one by one, and kept beside it.
 type answers struct {
+	Form    int               `json:"form"`    // of this file
 	Digests map[string]string `json:"digests"` // by name of the question
 	Tokens  []string          `json:"tokens"`  // that occur in them
 }
+
+// answersForm goes up when the questions or what is right change.
+const answersForm = 1
 
 func (a *answers) tokens() []string { return a.Tokens }
 
@@ -122,11 +126,14 @@ func (t *tally) take(f *facts, e *event) {
 	}
 	key := [2]string{string(e.host), string(e.method)}
 	t.durations[key] = append(t.durations[key], e.ms)
-	// Times of one length and in one zone are in the order of their texts.
-	if len(e.status) == 3 && e.status >= "500" && string(e.time) >= f.From8 && string(e.time) < f.To8 {
+	if len(e.status) == 3 && e.status >= "500" && string(e.time) >= inMillis(f.From8) && string(e.time) < inMillis(f.To8) {
 		t.faults++
 	}
 }
+
+// inMillis writes a time of whole seconds as those of events are written: times of one
+// length and in one zone are in the order of their texts.
+func inMillis(s string) string { return strings.TrimSuffix(s, "Z") + ".000Z" }
 
 // rows are the answers as a system would give them.
 func (t *tally) rows(kind int) [][]string {
@@ -179,7 +186,7 @@ func (t *tally) rows(kind int) [][]string {
 func rightAnswers(day string, f facts) (*answers, error) {
 	kept := filepath.Join(filepath.Dir(day), "answers.json")
 	out := &answers{}
-	if b, err := os.ReadFile(kept); err == nil && json.Unmarshal(b, out) == nil && len(out.Digests) == 8*len(filters) {
+	if b, err := os.ReadFile(kept); err == nil && json.Unmarshal(b, out) == nil && len(out.Digests) == 8*len(filters) && out.Form == answersForm {
 		return out, nil
 	}
 	file, err := os.Open(day)
@@ -210,7 +217,7 @@ func rightAnswers(day string, f facts) (*answers, error) {
 			}
 		}
 	}
-	out = &answers{Digests: map[string]string{}}
+	out = &answers{Form: answersForm, Digests: map[string]string{}}
 	for _, q := range questions(f, tokenwatchSQL) {
 		for _, t := range all {
 			if t.more.name != q.more.name {

@@ -221,7 +221,7 @@ func (s *Server) AwaitEngine(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond): // asking more often would be a good part of the server's work
 		}
 	}
 }
