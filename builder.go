@@ -128,8 +128,22 @@ func (b *Builder) Know(r *Row, c Col) Note {
 	return col.dict.notes[code]
 }
 
+// keyCode returns the code of an attr's key.
+func (b *Builder) keyCode(a *Attr) uint32 {
+	if a.word != nil {
+		return a.word.codeOf(&b.keys, &b.attrs.Dict)
+	}
+	return b.keys.code(&b.attrs.Dict, a.Key)
+}
+
 // KnowKey is Know for the key of an attr.
 func (b *Builder) KnowKey(a *Attr) Note {
+	if w := a.word; w != nil {
+		if w.dict == &b.keys && w.turn == b.keys.turn {
+			a.code = w.code
+		}
+		return w.Note
+	}
 	_, code := b.keys.find(&b.attrs.Dict, a.Key)
 	if int(code) >= len(b.keys.notes) {
 		return 0
@@ -180,7 +194,7 @@ func (b *Builder) appendAttrs(attrs []Attr) {
 	for i := range attrs {
 		attr := &attrs[i]
 		if attr.code == 0 {
-			attr.code = b.keys.code(&a.Dict, attr.Key)
+			attr.code = b.keyCode(attr)
 		}
 		if attr.note != 0 {
 			b.keys.note(attr.code, attr.note)

@@ -37,18 +37,25 @@ type rowText struct {
 type Attr struct {
 	Key, Value []byte
 
+	word *Word  // what Key is known to be, nil where it is not
 	code uint32 // of Key in the batch to come, 0 where it is not known
 	note Note   // of Key, for that batch
 }
 
 // SetKey replaces the key.
-func (a *Attr) SetKey(key []byte) { a.Key, a.code, a.note = key, 0, 0 }
+func (a *Attr) SetKey(key []byte) { a.Key, a.word, a.code, a.note = key, nil, 0, 0 }
 
 // KeyCode is Row.Code for the key: as far as KnowKey found it, or the batch took it.
 func (a *Attr) KeyCode() uint32 { return a.code }
 
 // NoteKey is Row.Note for the key.
-func (a *Attr) NoteKey(n Note) { a.note = n }
+func (a *Attr) NoteKey(n Note) {
+	if a.word != nil {
+		a.word.Note = n
+		return
+	}
+	a.note = n
+}
 
 // Name is a name of a token other than its secret, as a record gives it.
 type Name struct {
@@ -175,6 +182,11 @@ func (r *Row) Addr() netip.Addr {
 // AddAttr adds a field that no column takes. The row keeps key and value.
 func (r *Row) AddAttr(key, value []byte) {
 	r.Attrs = append(r.Attrs, Attr{Key: key, Value: value})
+}
+
+// AddNamed is AddAttr for a key that comes again and again.
+func (r *Row) AddNamed(key *Word, value []byte) {
+	r.Attrs = append(r.Attrs, Attr{Key: key.text, Value: value, word: key})
 }
 
 // AddName adds a name of the record's token; an empty value is ignored.

@@ -3,6 +3,8 @@ package format
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/tokenwatch/tokenwatch"
 )
 
 // field is one place in the objects of a source: a member by its name, an item
@@ -20,6 +22,7 @@ type field struct {
 	pairPath int  // how much of full is the pair's
 
 	kept   bool              // in the tree
+	word   *tokenwatch.Word  // full, once it was the key of an attr
 	name   string            // as a record writes it: with quotes and colon
 	next   *field            // the member behind it the last time, nil if there was none
 	first  *field            // the first member the last time

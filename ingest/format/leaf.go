@@ -25,7 +25,14 @@ func (w *walker) leaf(f *field, v []byte, number bool) {
 	if w.apply(f, &f.rule, v, number) || (w.lenient || w.wide) && w.fields > maxFields {
 		return
 	}
-	w.row.AddAttr(w.key(f), v)
+	if !f.kept {
+		w.row.AddAttr(w.key(f), v)
+		return
+	}
+	if f.word == nil {
+		f.word = tokenwatch.NewWord(string(f.full))
+	}
+	w.row.AddNamed(f.word, v)
 }
 
 // apply does with a value what a rule says, and tells whether that was all: the

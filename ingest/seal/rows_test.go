@@ -72,6 +72,9 @@ func randomText(r *rand.Rand, secret string) string {
 	return text
 }
 
+// keyWords are keys of attrs that come again and again.
+var keyWords = map[string]*tokenwatch.Word{}
+
 // randomRow fills a row with texts in which announced, torn and coded secrets
 // are common. Some texts come again in later rows.
 func randomRow(r *rand.Rand, row *tokenwatch.Row, again *[]string) {
@@ -112,7 +115,14 @@ func randomRow(r *rand.Rand, row *tokenwatch.Row, again *[]string) {
 		if r.IntN(6) == 0 {
 			key = string(text())
 		}
-		row.AddAttr([]byte(key), text())
+		if r.IntN(2) == 0 {
+			row.AddAttr([]byte(key), text())
+			continue
+		}
+		if keyWords[key] == nil {
+			keyWords[key] = tokenwatch.NewWord(key)
+		}
+		row.AddNamed(keyWords[key], text())
 	}
 	if r.IntN(4) == 0 {
 		row.AddName(tokenwatch.NameKinds[r.IntN(len(tokenwatch.NameKinds))], "", text())
