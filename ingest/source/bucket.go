@@ -142,20 +142,14 @@ func (b *Bucket) take(ctx context.Context, client *minio.Client, object minio.Ob
 		return err
 	}
 	defer body.Close()
-	plain, _, err := expand(bufio.NewReaderSize(body, 64<<10), "", nil)
-	if err != nil {
-		b.leave(ctx, object.Key, "cannot be expanded", err)
-		return nil
-	}
-	defer plain.Close()
-	text, err := io.ReadAll(io.LimitReader(plain, b.MaxBytes+1))
-	var broken *tokenwatch.Refusal
+	wire := &honest{r: body}
+	text, err := expandAll(wire, b.MaxBytes+1)
 	switch {
-	case errors.As(err, &broken):
+	case wire.err != nil: // it did not come whole: the next look may be luckier
+		return wire.err
+	case err != nil:
 		b.leave(ctx, object.Key, "is damaged", err)
 		return nil
-	case err != nil:
-		return err
 	case int64(len(text)) > b.MaxBytes:
 		b.leave(ctx, object.Key, "is larger than a request may be", nil)
 		return nil
@@ -164,6 +158,31 @@ func (b *Bucket) take(ctx context.Context, client *minio.Client, object minio.Ob
 		Tenant: b.Tenant, Principal: "s3", Source: b.Source, Format: b.Format,
 		Mark: &tokenwatch.Mark{Input: input, Offset: object.Size},
 	}, text)
+}
+
+// honest remembers why what it reads did not come to its end, which decompressors
+// take for damage.
+type honest struct {
+	r   io.Reader
+	err error
+}
+
+func (h *honest) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if err != nil && err != io.EOF {
+		h.err = err
+	}
+	return n, err
+}
+
+// expandAll reads what r expands to, or the first bytes of it.
+func expandAll(r io.Reader, most int64) ([]byte, error) {
+	plain, _, err := expand(bufio.NewReaderSize(r, 64<<10), "", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Close()
+	return io.ReadAll(io.LimitReader(plain, most))
 }
 
 // leave names an object that is not taken in.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -48,6 +49,7 @@ func (k *Kafka) Run(ctx context.Context) error {
 	}
 	options := []kgo.Opt{
 		kgo.SeedBrokers(k.Brokers...), kgo.ConsumerGroup(k.Group), kgo.ConsumeTopics(k.Topics...),
+		kgo.SessionTimeout(10 * time.Second), // a consumer that was killed is missed soon
 		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchMaxBytes(16 << 20), kgo.AdjustFetchOffsetsFn(k.fromMarks),
 	}
@@ -64,7 +66,7 @@ func (k *Kafka) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("consume from Kafka: %w", err)
 	}
-	defer client.CloseAllowingRebalance()
+	defer leave(client)
 	for {
 		fetches := client.PollRecords(ctx, k.Batch)
 		if ctx.Err() != nil {
@@ -86,6 +88,26 @@ func (k *Kafka) Run(ctx context.Context) error {
 			}
 			return failed
 		}
+	}
+}
+
+// leaveIn is how long a group may take to let us go.
+const leaveIn = 3 * time.Second
+
+// leave leaves the group, so that others need not wait until we are missed. A group
+// that is waiting for somebody who is gone does not answer; then it will miss us too,
+// and what is left of the client ends with its answer, or with the process.
+func leave(client *kgo.Client) {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		client.CloseAllowingRebalance()
+	}()
+	timer := time.NewTimer(leaveIn)
+	defer timer.Stop()
+	select {
+	case <-left:
+	case <-timer.C:
 	}
 }
 

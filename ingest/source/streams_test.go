@@ -144,8 +144,17 @@ func TestNATS(t *testing.T) {
 	})
 }
 
-// bucketOf answers as an S3 server does that has some objects.
+// bucketOf answers as an S3 server does that has some objects. The first answer with
+// each of them is cut off halfway, before its first byte or within.
 func bucketOf(objects map[string][]byte) http.Handler {
+	var mu sync.Mutex
+	cut := map[string]bool{}
+	first := func(key string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		defer func() { cut[key] = true }()
+		return !cut[key]
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if key != "" {
@@ -158,6 +167,10 @@ func bucketOf(objects map[string][]byte) http.Handler {
 			w.Header().Set("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
 			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 			if r.Method == http.MethodGet {
+				if first(key) && !strings.Contains(key, "bad") {
+					w.Write(body[:len(body)/2*(len(key)%2)])
+					panic(http.ErrAbortHandler)
+				}
 				w.Write(body) // that the client has gone is no news
 			}
 			return
@@ -192,7 +205,7 @@ func bucketOf(objects map[string][]byte) http.Handler {
 func TestBucket(t *testing.T) {
 	objects := map[string][]byte{
 		"AWSLogs/1/CloudTrail-Digest/d.json.gz": compress(t, "gzip", []byte("no log\n")),
-		"AWSLogs/1/CloudTrail/bad.json.gz":      compress(t, "gzip", []byte("one\ntwo\n"))[:15],
+		"AWSLogs/1/CloudTrail/0bad.json.gz":      compress(t, "gzip", []byte("one\ntwo\n"))[:15],
 		"AWSLogs/1/CloudTrail/empty":            nil,
 		"other":                                 []byte("not this\n"),
 	}
@@ -215,6 +228,56 @@ func TestBucket(t *testing.T) {
 		t.Error("the damaged object is not counted")
 	}
 }
+
+// noMarks is a log that has nothing yet.
+type noMarks struct{}
+
+func (noMarks) Mark(context.Context, string, string, string) (int64, error) { return 0, nil }
+
+// TestBucketComesAgain: an object that did not come whole is fetched again at the
+// next look; only what is damaged itself is left out.
+func TestBucketComesAgain(t *testing.T) {
+	objects := map[string][]byte{"0bad.gz": compress(t, "gzip", []byte("one\ntwo\n"))[:15]}
+	for i := range 20 {
+		objects[fmt.Sprintf("%d.gz", i)] = compress(t, "gzip", []byte(fmt.Sprintf("object %d\n", i)))
+	}
+	s := httptest.NewServer(bucketOf(objects))
+	defer s.Close()
+	to, left := &fakePipeline{}, 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b := &Bucket{
+		Endpoint: strings.TrimPrefix(s.URL, "http://"), Insecure: true, Region: "eu-west-1", Bucket: "logs", AccessID: "id", Secret: "secret",
+		Every: time.Millisecond, To: to, Marks: noMarks{}, Source: "s", Left: func(string, int) { left++ },
+	}
+	b.Now = time.Now
+	done := make(chan error, 1)
+	all := make(chan struct{})
+	b.To = pipelineFunc(func(ctx context.Context, d Delivery) (Answer, error) {
+		a, err := to.Ingest(ctx, d)
+		if len(to.stored) == 20 {
+			close(all)
+		}
+		return a, err
+	})
+	go func() { done <- b.Run(ctx) }()
+	select {
+	case <-all:
+	case err := <-done:
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if len(to.stored) != 20 || left != 1 {
+		t.Errorf("%d of 20 stored, %d left out", len(to.stored), left)
+	}
+}
+
+type pipelineFunc func(context.Context, Delivery) (Answer, error)
+
+func (f pipelineFunc) Ingest(ctx context.Context, d Delivery) (Answer, error) { return f(ctx, d) }
 
 // TestInsistEnds: waiting for a store that takes nothing ends with the context.
 func TestInsistEnds(t *testing.T) {
