@@ -205,7 +205,7 @@ func bucketOf(objects map[string][]byte) http.Handler {
 func TestBucket(t *testing.T) {
 	objects := map[string][]byte{
 		"AWSLogs/1/CloudTrail-Digest/d.json.gz": compress(t, "gzip", []byte("no log\n")),
-		"AWSLogs/1/CloudTrail/0bad.json.gz":      compress(t, "gzip", []byte("one\ntwo\n"))[:15],
+		"AWSLogs/1/CloudTrail/0bad.json.gz":     compress(t, "gzip", []byte("one\ntwo\n"))[:15],
 		"AWSLogs/1/CloudTrail/empty":            nil,
 		"other":                                 []byte("not this\n"),
 	}
