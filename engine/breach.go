@@ -120,7 +120,7 @@ func (g *guard) move(u *inventory.Unit) error {
 			if b.Into == into {
 				continue
 			}
-			if b.At == 0 && !b.Gone {
+			if p := g.policy(b.Policy); b.At == 0 && !b.Gone && (p == nil || !p.OfWindow()) {
 				for _, e := range b.Events {
 					if err := g.noteAgain(into, b, e); err != nil {
 						return err
@@ -131,7 +131,7 @@ func (g *guard) move(u *inventory.Unit) error {
 			g.change(b)
 		}
 	}
-	return nil
+	return g.moveCandidates(u)
 }
 
 // noteAgain notes an event of a breach for the token that it turned out to be of.

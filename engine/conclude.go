@@ -158,6 +158,9 @@ func (t *tenant) takeBack(c *cause, now []*judged) error {
 // settleHour gives the final word on an hour: all entities' windows of it are judged
 // by the epoch before it, and make the next one together.
 func (t *tenant) settleHour(hour int32) error {
+	if err := t.guard.settleWindows(hour); err != nil {
+		return err
+	}
 	t.inherit(hour)
 	t.judgeMints(hour)
 	if err := t.each(t.opened(hour), func(s *shard) error { s.judgeHour(hour); return nil }); err != nil {

@@ -22,22 +22,25 @@ import (
 // is said comes after what was done, the rows since then are read once more.
 type guard struct {
 	*tenant
-	inv      *inventory.Inventory
-	policies *policy.Set
-	any      uint64 // policies of events of any token
-	posture  []int  // places of the policies of what a token is like
-	events   []int  // places of those of its use
-	breaches map[breachKey]*breach
-	byToken  map[tokenwatch.TokenID][]*breach
-	open     map[*breach]struct{} // that have not settled
-	pending  []*breach            // of which there is something to tell
-	timed    map[*inventory.Unit]struct{}
-	recent   []extent // batches whose rows may still count
-	checked  int32    // hour up to which time was let pass
-	masks    []uint64
-	now      atomic.Int64 // greatest event time, for readers
-	out      []tokenwatch.Finding
-	changed  []*breach // differ from what was stored
+	inv        *inventory.Inventory
+	policies   *policy.Set
+	any        uint64 // policies of events of any token
+	posture    []int  // places of the policies of what a token is like
+	events     []int  // places of those of its use
+	breaches   map[breachKey]*breach
+	byToken    map[tokenwatch.TokenID][]*breach
+	open       map[*breach]struct{} // that have not settled
+	pending    []*breach            // of which there is something to tell
+	timed      map[*inventory.Unit]struct{}
+	recent     []extent // batches whose rows may still count
+	checked    int32    // hour up to which time was let pass
+	masks      []uint64
+	now        atomic.Int64 // greatest event time, for readers
+	latest     int64        // greatest time of an event of the batch at hand, ns
+	out        []tokenwatch.Finding
+	changed    []*breach  // differ from what was stored
+	candidates candidates // of policies that read the window
+	windowed   bool       // there are such
 }
 
 // extent is how far in event time a batch goes.
@@ -50,7 +53,7 @@ func newGuard(t *tenant) *guard {
 	g := &guard{
 		tenant: t, inv: inventory.New(t.name),
 		breaches: map[breachKey]*breach{}, byToken: map[tokenwatch.TokenID][]*breach{}, open: map[*breach]struct{}{},
-		timed: map[*inventory.Unit]struct{}{},
+		timed: map[*inventory.Unit]struct{}{}, candidates: newCandidates(),
 	}
 	g.adopt(t.policies)
 	return g
@@ -69,13 +72,14 @@ func (g *guard) use(s *policy.Set) error {
 }
 
 func (g *guard) adopt(s *policy.Set) {
-	g.policies, g.any, g.posture, g.events = s, 0, nil, nil
+	g.policies, g.any, g.posture, g.events, g.windowed = s, 0, nil, nil, false
 	for i, p := range s.Policies {
 		if !p.OfEvents() {
 			g.posture = append(g.posture, i)
 			continue
 		}
 		g.events = append(g.events, i)
+		g.windowed = g.windowed || p.OfWindow()
 		if p.OfAnyToken() {
 			g.any |= 1 << i
 		}
@@ -85,6 +89,9 @@ func (g *guard) adopt(s *policy.Set) {
 // learned follows a control record that changed units.
 func (g *guard) learned(changed []inventory.Change, offset tokenwatch.Offset) error {
 	if err := g.weigh(changed, offset); err != nil {
+		return err
+	}
+	if err := g.judgeWindows(); err != nil {
 		return err
 	}
 	return g.tell(0)
@@ -98,6 +105,9 @@ func (g *guard) take(r *feature.Rows) error {
 	if err := g.look(r, nil); err != nil {
 		return err
 	}
+	if g.windowed {
+		g.used(r)
+	}
 	latest := int64(math.MinInt64)
 	for i, h := range r.Hours {
 		if h != feature.NoHour {
@@ -105,6 +115,7 @@ func (g *guard) take(r *feature.Rows) error {
 		}
 	}
 	g.recent = append(g.recent, extent{r.Offset, latest})
+	g.latest = latest
 	g.now.Store(g.watermark.Greatest())
 	return g.tell(latest)
 }
@@ -136,11 +147,15 @@ func (g *guard) again(c inventory.Change, before tokenwatch.Offset) error {
 			if b.At != 0 || b.Gone || b.Settled && b.last() < g.settled {
 				continue
 			}
+			if p := g.policy(b.Policy); p != nil && p.OfWindow() {
+				continue
+			}
 			b.Events = slices.DeleteFunc(b.Events, func(e tokenwatch.EventRef) bool { return e.Millis >= from/1e6 })
 			b.keepBefore(int32(from / int64(time.Hour)))
 			g.change(b)
 		}
 	}
+	g.forgetCandidates(only, int32(from/int64(time.Hour)))
 	for _, x := range g.recent {
 		if x.latest < from || x.offset >= before {
 			continue

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
 	"github.com/tokenwatch/tokenwatch/engine/policy"
@@ -52,7 +54,12 @@ func (g *guard) look(r *feature.Rows, only func(tokenwatch.TokenID, int64) bool)
 			}
 			p := g.policies.Policies[i]
 			c := policy.Case{Token: &w.record, Batch: r.Batch, Row: row, Now: ns}
-			if p.Holds(&c) {
+			switch {
+			case p.OfWindow():
+				if p.HoldsBesideWindow(&c) {
+					g.wait(tokenwatch.TokenID(strings.Clone(string(id))), p, r.Ref(row))
+				}
+			case p.Holds(&c):
 				g.hit(p, &c, r.Ref(row))
 			}
 		}

@@ -14,6 +14,7 @@ const (
 	guardInventory = 'i' // followed by the inventory's own key
 	guardBreach    = 'p' // token, policy, day
 	guardRecent    = 'r'
+	guardWindows   = 'w'
 )
 
 type guardRecord struct {
@@ -44,6 +45,10 @@ func (g *guard) records(out *[]storage.Record) {
 		r.Offsets, r.Latest = append(r.Offsets, x.offset), append(r.Latest, x.latest)
 	}
 	put(guardRecent, nil, encode(r))
+	if g.candidates.dirty {
+		put(guardWindows, nil, encode(g.candidates.sorted()))
+		g.candidates.dirty = false
+	}
 }
 
 // load takes back a record of the guard.
@@ -70,6 +75,14 @@ func (g *guard) load(key []byte, r storage.Record) error {
 		g.checked = s.Checked
 		for i, o := range s.Offsets {
 			g.recent = append(g.recent, extent{o, s.Latest[i]})
+		}
+	case guardWindows:
+		var list []*candidate
+		if err := decode(r, &list); err != nil {
+			return err
+		}
+		for _, c := range list {
+			*g.candidates.of(c.Token, candidateKey{c.Policy, c.Hour}) = *c
 		}
 	default:
 		return corrupt(r)

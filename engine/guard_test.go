@@ -17,7 +17,28 @@ import (
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
-// packs is the control record of all packs that come with the program.
+// windowPack has policies that read the window: of a use, of any, and of what is
+// there while little is.
+const windowPack = `# For tests: what is allowed now and then.
+pack: windows
+policies:
+  - id: many_uses
+    title: Used more often than allowed
+    severity: low
+    when: token.kind == "" && window.requests >= 3
+    message: "{window.requests} uses in one hour, {window.day_requests} in the day so far."
+  - id: reads_with_company
+    title: A read from more than one network in the hour
+    severity: medium
+    when: event.action_class == "read" && event.source != "none" && window.networks < 2 && window.errors == 0 && window.day_requests > 5
+  - id: rarely_used
+    title: Once in an hour
+    severity: low
+    when: token.kind == "" && window.requests == 1
+`
+
+// packs is the control record of all packs that come with the program, and of
+// windowPack.
 func packs(t testing.TB) *tokenwatch.Control {
 	t.Helper()
 	var p tokenwatch.PolicyPacks
@@ -28,6 +49,7 @@ func packs(t testing.TB) *tokenwatch.Control {
 		}
 		p.Packs = append(p.Packs, b)
 	}
+	p.Packs = append(p.Packs, []byte(windowPack))
 	return p.Control()
 }
 

@@ -77,6 +77,14 @@ func (t *tenant) take(group []*feature.Rows) error {
 	if err := t.gather(); err != nil {
 		return err
 	}
+	if t.guard.windowed {
+		if err := t.guard.judgeWindows(); err != nil {
+			return err
+		}
+		if err := t.guard.tell(t.guard.latest); err != nil {
+			return err
+		}
+	}
 	return t.pass()
 }
 

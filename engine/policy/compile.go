@@ -32,16 +32,19 @@ type part struct {
 
 // reads is what a condition reads.
 type reads struct {
-	token, event, fact, now bool
+	token, event, fact, window, now bool
 }
 
-func (p *part) ofToken() bool { return p.reads.token && !p.reads.event && !p.reads.fact }
+func (p *part) ofToken() bool {
+	return p.reads.token && !p.reads.event && !p.reads.fact && !p.reads.window
+}
 
 var environment = func() *cel.Env {
 	env, err := cel.NewEnv(
 		cel.Variable("token", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("event", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("fact", cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable("window", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("now", cel.TimestampType),
 		cel.Function("within",
 			cel.Overload("within_dyn_dyn", []*cel.Type{cel.DynType, cel.DynType}, cel.BoolType, cel.BinaryBinding(within))),
@@ -101,10 +104,14 @@ func takeApart(condition string) ([]part, reads, error) {
 			return nil, all, err
 		}
 		all.token, all.event, all.fact, all.now = all.token || p.reads.token, all.event || p.reads.event, all.fact || p.reads.fact, all.now || p.reads.now
+		all.window = all.window || p.reads.window
 		parts = append(parts, p)
 	}
 	if all.event && all.fact {
 		return nil, all, errors.New("when: a condition reads an event or a fact, not both")
+	}
+	if all.window && all.fact {
+		return nil, all, errors.New("when: a condition reads the window or a fact, not both")
 	}
 	return parts, all, nil
 }
@@ -147,6 +154,9 @@ func compilePart(e ast.Expr, whole *ast.AST) (part, error) {
 		return p, fmt.Errorf("when: %w", r.err)
 	}
 	p.reads = r.reads
+	if p.reads.window && (p.reads.token || p.reads.event || p.reads.fact || p.reads.now) {
+		return p, fmt.Errorf("when: %s reads the window and something else; join such parts by &&", text)
+	}
 	if p.reads.event && !p.reads.token && !p.reads.fact && !p.reads.now && len(r.events) == 1 {
 		for name := range r.events {
 			if attr, ok := strings.CutPrefix(name, "attrs."); ok {
@@ -234,6 +244,8 @@ func (r *reader) ident(name, field string) {
 		r.events[field] = true
 	case "fact":
 		r.reads.fact = true
+	case "window":
+		r.reads.window = true
 	case "now":
 		r.reads.now = true
 		return

@@ -1,5 +1,6 @@
 // Package policy tells what must not be: packs of policies, written as YAML with
-// a condition in CEL, over a token, an event of it and what was said of it.
+// a condition in CEL, over a token, an event of it, the window that it lies in and
+// what was said of it.
 //
 // A pack comes in and is compiled once; records of tokens and rows of batches
 // come in then, and out goes whether a condition holds. A condition is taken
@@ -7,6 +8,15 @@
 // the token has changed, those that read one text of the event once for each of
 // its values, and only where all of these hold the rest is asked of a row. No
 // condition may cost more than a limit; one that fails does not hold.
+//
+// The variables are token, event (the columns of the schema), fact, window (see
+// [Window]) and now. Parts that read the window are asked of a token's hour rather
+// than of a row, again while it grows and for the last time when it settles:
+//
+//	when: event.action_class == "export" && window.requests > 100
+//
+// is broken by every export of an hour in which the token made more than a hundred
+// requests, those before the hundredth too.
 package policy
 
 import (
@@ -56,16 +66,16 @@ var (
 // Score of a finding of the policy.
 func (p *Policy) Score() int { return scores[p.Severity] }
 
-// OfEvents tells whether the policy is about events rather than about what a
-// token is like.
-func (p *Policy) OfEvents() bool { return p.reads.event }
+// OfEvents tells whether the policy is about events, or the windows that they lie in,
+// rather than about what a token is like.
+func (p *Policy) OfEvents() bool { return p.reads.event || p.reads.window }
 
 // OfFacts tells whether the policy is about what is said of a token, at the time
 // it is said.
 func (p *Policy) OfFacts() bool { return p.reads.fact }
 
 // Timed tells whether the policy may come to hold as time passes.
-func (p *Policy) Timed() bool { return p.reads.now && !p.reads.event && !p.reads.fact }
+func (p *Policy) Timed() bool { return p.reads.now && !p.OfEvents() && !p.reads.fact }
 
 // MaxPolicies is how many policies a set may have.
 const MaxPolicies = 64
@@ -175,10 +185,10 @@ func (p *Policy) restrict() error {
 // piece is a part of a message: text, or the name of a value.
 type piece struct {
 	text string
-	of   string // token, event or fact; "" for text
+	of   string // token, event, window or fact; "" for text
 }
 
-var placeholder = regexp.MustCompile(`\{(token|event|fact)\.([a-z_]+)\}`)
+var placeholder = regexp.MustCompile(`\{(token|event|window|fact)\.([a-z_]+)\}`)
 
 func pieces(message string) (out []piece, err error) {
 	at := 0
@@ -212,11 +222,12 @@ func (p *Policy) Say(c *Case) string {
 
 // Case is what conditions are asked about. What is nil is not there.
 type Case struct {
-	Token *tokenwatch.TokenRecord
-	Batch *tokenwatch.Batch // with Row: the event
-	Row   int
-	Fact  *Fact
-	Now   int64 // UTC nanoseconds
+	Token  *tokenwatch.TokenRecord
+	Batch  *tokenwatch.Batch // with Row: the event
+	Row    int
+	Fact   *Fact
+	Window *Window // of the event
+	Now    int64   // UTC nanoseconds
 }
 
 // Fact is what was said of the token.

@@ -57,6 +57,11 @@ func TestRefused(t *testing.T) {
 		{string(pack("    when: size(token) > 1\n")), `policy pack pp: policy "x_y": when: token stands alone`},
 		{string(pack("    when: event.bytes_out > 5\n")), `policy pack pp: policy "x_y": a condition on events needs a part`},
 		{string(pack("    when: token.live && event.method == 'GET' && fact.kind == 'x'\n")), `policy pack pp: policy "x_y": when: a condition reads an event or a fact`},
+		{string(pack("    when: token.live && window.requests > 5\n")), ""},
+		{string(pack("    when: window.requests > 5 && window.errors * 2 > window.requests\n    message: '{window.errors} of {window.requests}'\n")), ""},
+		{string(pack("    when: token.live && (window.requests > 5 || event.method == 'GET')\n")), `policy pack pp: policy "x_y": when: window.requests > 5 || event.method == "GET" reads the window and something else`},
+		{string(pack("    when: window.request > 5\n")), `policy pack pp: policy "x_y": when: window has no field request`},
+		{string(pack("    when: fact.kind == 'leaked' && window.requests > 5\n")), `policy pack pp: policy "x_y": when: a condition reads the window or a fact`},
 		{string(pack("    when: token.live &&\n")), `policy pack pp: policy "x_y": when: at column`},
 		{string(pack("    when: nope\n")), `policy pack pp: policy "x_y": when: at column 1`},
 		{string(pack("    when: token.live\n    message: '{token.ownr}'\n")), `policy pack pp: policy "x_y": message: token has no ownr`},
@@ -132,4 +137,45 @@ func FuzzCompile(f *testing.F) {
 			s.Test()
 		}
 	})
+}
+
+// TestWindowsInTests: the inline tests of a policy set the window, and what they do not
+// set is 0.
+func TestWindowsInTests(t *testing.T) {
+	set, err := Compile([]byte(`# of windows
+pack: windows
+policies:
+  - id: too_much_export
+    title: Exports by the hundred
+    severity: high
+    when: event.action_class == "export" && window.requests > 100 && window.networks <= 1
+    tests:
+      - name: many
+        event: {action_class: export}
+        window: {requests: 101, networks: 1}
+        want: true
+      - name: few
+        event: {action_class: export}
+        window: {requests: 100}
+        want: false
+      - name: another action
+        event: {action_class: read}
+        window: {requests: 1000}
+        want: false
+      - name: nothing is known of the window
+        event: {action_class: export}
+        want: false
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range set.Test() {
+		if r.Err != nil {
+			t.Errorf("%s: %v", r.Test, r.Err)
+		}
+	}
+	set.Policies[0].Tests[0].Window["reqests"] = 1
+	if r := set.Test()[0]; r.Err == nil || r.Err.Error() != "a window has no field reqests" {
+		t.Errorf("an unknown field: %v", r.Err)
+	}
 }

@@ -14,12 +14,13 @@ import (
 // there. Fields that are not given are not told; a token that no state is given
 // of is active.
 type Test struct {
-	Name  string         `yaml:"name"`
-	Token map[string]any `yaml:"token"`
-	Event map[string]any `yaml:"event"`
-	Fact  map[string]any `yaml:"fact"`
-	Now   string         `yaml:"now"` // default 2026-01-01T00:00:00Z, or the time of the event
-	Want  bool           `yaml:"want"`
+	Name   string           `yaml:"name"`
+	Token  map[string]any   `yaml:"token"`
+	Event  map[string]any   `yaml:"event"`
+	Fact   map[string]any   `yaml:"fact"`
+	Window map[string]int64 `yaml:"window"` // what is not given is 0
+	Now    string           `yaml:"now"`    // default 2026-01-01T00:00:00Z, or the time of the event
+	Want   bool             `yaml:"want"`
 }
 
 // Result is what became of one test.
@@ -70,6 +71,16 @@ func (p *Policy) run(t *Test) error {
 		kind, _ := t.Fact["kind"].(string)
 		place, _ := t.Fact["place"].(string)
 		c.Fact = &Fact{Kind: tokenwatch.FactKind(kind), Told: &tokenwatch.Fact{Kind: tokenwatch.FactKind(kind), Place: place}}
+	}
+	if p.OfWindow() || t.Window != nil {
+		c.Window = new(Window)
+	}
+	for name, n := range t.Window {
+		f := windowFields[name]
+		if f == nil {
+			return fmt.Errorf("a window has no field %s", name)
+		}
+		*f(c.Window) = n
 	}
 	if t.Now != "" {
 		at, err := time.Parse(time.RFC3339, t.Now)

@@ -66,12 +66,15 @@ var factFields = map[string]func(*Fact) any{
 
 // fields are the names that conditions and messages may use.
 var fields = func() map[string]map[string]bool {
-	m := map[string]map[string]bool{"token": {}, "event": {}, "fact": {}}
+	m := map[string]map[string]bool{"token": {}, "event": {}, "fact": {}, "window": {}}
 	for name := range tokenFields {
 		m["token"][name] = true
 	}
 	for name := range factFields {
 		m["fact"][name] = true
+	}
+	for name := range windowFields {
+		m["window"][name] = true
 	}
 	for _, c := range tokenwatch.Schema {
 		m["event"][c.Name] = true
@@ -139,6 +142,10 @@ func (c *Case) lookUp(of, name string) any {
 	case "fact":
 		if f := factFields[name]; f != nil && c.Fact != nil {
 			return f(c.Fact)
+		}
+	case "window":
+		if f := windowFields[name]; f != nil && c.Window != nil {
+			return *f(c.Window)
 		}
 	case "event":
 		if c.Batch != nil {
@@ -242,7 +249,7 @@ type activation struct{ c *Case }
 
 func (a activation) ResolveName(name string) (any, bool) {
 	switch name {
-	case "token", "event", "fact":
+	case "token", "event", "fact", "window":
 		return object{func(field string) (any, bool) {
 			if !fields[name][field] {
 				return nil, false
