@@ -272,16 +272,19 @@ func (s *shard) score(e *entity) {
 // last time: values and minutes that are usual are not.
 func (s *shard) news(e *entity, at int) bool {
 	w := e.windows[at]
-	grown, axes, slots := w.Grown, w.Fresh, w.FreshSlots
-	w.Grown, w.Fresh, w.FreshSlots = false, 0, 0
+	begun, grown, axes, slots := w.Begun, w.Grown, w.Fresh, w.FreshSlots
+	w.Begun, w.Grown, w.Fresh, w.FreshSlots = false, false, 0, 0
 	if grown || e.life != nil {
 		return true
 	}
 	v := baseline.View{Usual: s.usualFor(e), Open: e.windows[:at]}
+	if begun && !v.Regular(w.Hour) {
+		return true
+	}
 	for ; axes != 0; axes &= axes - 1 {
 		a := feature.Axis(bits.TrailingZeros8(axes))
 		for i := range w.Axes[a] {
-			if !v.Knows(a, w.Axes[a][i].Hash) {
+			if !v.Current(a, w.Axes[a][i].Hash, w.Hour) {
 				return true
 			}
 		}
@@ -411,7 +414,7 @@ func (s *shard) learnHour(hour int32, delta *baseline.Epoch) {
 	s.judged = clearJudged(s.judged)
 	delete(s.open, hour)
 	if len(s.open) == 0 {
-		s.pool = window.Pool{} // it is quiet now
+		s.pool, s.judged = window.Pool{}, nil // it is quiet now
 	}
 	for e := range s.incidental {
 		s.forgetIncidents(e, hour)

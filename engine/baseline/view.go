@@ -291,6 +291,26 @@ func (v *View) Today(hour int32) Day {
 	return d
 }
 
+// Regular tells whether it is nothing special that the entity is active at an hour: it
+// is settled in, was active of late, and is so at that time as a rule.
+func (v *View) Regular(hour int32) bool {
+	u := v.Usual
+	if u.Volume.Hours < 8*Unit || hour-u.Last > 48 || u.Volume.distance(hour) > 1 {
+		return false
+	}
+	p, _ := v.Busy(hour)
+	return p > 0.2
+}
+
+// Current tells whether a value is usual and was seen within a week before an hour, or
+// was so in an earlier open window.
+func (v *View) Current(a feature.Axis, hash uint64, hour int32) bool {
+	if k, ok := v.Usual.Seen.find(a, hash); ok && k.Weight >= familiar && hour/24-int32(k.Day) < 7 {
+		return true
+	}
+	return v.opened(a, hash)
+}
+
 // Rare tells whether the entity's active hours seldom are so in a five-minute slot, as
 // far as enough of them are known.
 func (v *View) Rare(slot uint8) bool {

@@ -138,6 +138,9 @@ func (v *Inventory) Armed(b *tokenwatch.Batch, masks []uint64) ([]uint64, bool) 
 	dict := b.Column(tokenwatch.ColToken).Dict
 	masks = append(masks[:0], make([]uint64, dict.Len())...)
 	any := false
+	if len(v.held) == 0 {
+		return masks, false // nothing was said of any token
+	}
 	for code := 1; code < dict.Len(); code++ {
 		if at, ok := v.byID[tokenwatch.TokenID(dict.At(code))]; ok && v.records[at].unit != nil {
 			masks[code] = v.records[at].unit.Armed

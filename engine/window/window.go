@@ -29,8 +29,10 @@ type Window struct {
 	Overflow bool
 	Passing  bool // some origin's token is a session credential
 	Stored   bool // a snapshot holds it
+	// Begun says that the first event came since it was cleared.
+	Begun bool
 	// Grown says that there is something to judge that was not there when it was
-	// cleared: the first event, a fault, an origin besides another, a visitor, an
+	// cleared: a fault, an origin besides another, a visitor, an
 	// eighth more events and no fewer than eight, or four times as many bytes.
 	Grown bool
 	// Fresh has a bit for each axis that has a value which was not there when it was
@@ -137,12 +139,17 @@ func (p *Pool) lead(w *Window) {
 		return
 	}
 	w.Own = new(Own)
-	const first = 2 // values that most axes show
-	room := make([]Value, feature.NumAxes*first)
+	room := make([]Value, allFirst)
 	for a := range w.Axes {
-		w.Axes[a] = room[a*first : a*first : (a+1)*first]
+		n := first[a]
+		w.Axes[a], room = room[:0:n], room[n:]
 	}
 }
+
+// first is how many values of each axis there is room for from the start.
+var first = [feature.NumAxes]int{feature.Network: 1, feature.Address: 2, feature.AgentFamily: 1, feature.Agent: 1, feature.Action: 3, feature.ActionClass: 2, feature.Area: 2}
+
+const allFirst = 12
 
 // Value is one value of an axis, in order of Hash.
 type Value struct {
@@ -215,7 +222,8 @@ func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 	p.lead(w)
 	w.Events++
 	w.Bytes += uint64(r.Bytes[i])
-	if w.Events == 1 || w.Events >= w.judged+max(w.judged/8, fewer) {
+	w.Begun = w.Begun || w.Events == 1
+	if w.Events >= w.judged+max(w.judged/8, fewer) {
 		w.judged, w.Grown = w.Events, true
 	}
 	if n := uint8(bits.Len64(w.Bytes) / 2); n > w.weighed {

@@ -11,7 +11,7 @@ type tail struct {
 
 // How much the tail holds at most; the newest entry is always there.
 const (
-	tailRows    = 1 << 17
+	tailRows    = 1 << 16
 	tailEntries = 1 << 10
 )
 
