@@ -22,7 +22,7 @@ func (e *events) read(x *execution, v *visit, a ask, worker int, to sink) error 
 		return err
 	}
 	later := need &^ first
-	if first == 0 && len(pick.found) == 0 || later == 0 {
+	if first == 0 && pick.found == nil || later == 0 {
 		if err := w.load(later, v.lo, v.hi); err != nil {
 			return err
 		}
@@ -154,12 +154,12 @@ func (d *decoded) show(k tokenwatch.Kind, from, to int, sel []int32, buf *[]int6
 type picker struct {
 	w      *window
 	ranges []narrowRange
-	found  [][]int32         // rows of the visit, ascending, that fulfil conditions on texts
+	found  []int32           // rows of the visit, ascending, that fulfil conditions on texts; nil: no such conditions
 	rest   expr.Expr         // nil: nothing more
 	cols   tokenwatch.ColSet // of rest
 
 	first int // row of the visit
-	bufs  [3][]int32
+	bufs  [2][]int32
 }
 
 // narrowRange is the rows of a narrow column whose kept number is low to high.
@@ -173,11 +173,11 @@ type narrowRange struct {
 // rather than a column that is kept.
 const searchRows = 16384
 
-// search looks for the rows that fulfil tests of texts of which nothing else is
-// needed. It returns the conditions that are left.
-func (p *picker) search(v *visit, need tokenwatch.ColSet) (rest []expr.Expr, err error) {
+// searchable tells of which conditions on texts the segment can be asked: nothing
+// else is needed of their columns.
+func searchable(v *visit, need tokenwatch.ColSet) (tests, rest []expr.Expr) {
 	if v.hi-v.lo < min(searchRows, v.seg.Rows()) {
-		return v.where, nil
+		return nil, v.where
 	}
 	uses := make(map[int]int)
 	for _, c := range v.where {
@@ -187,12 +187,35 @@ func (p *picker) search(v *visit, need tokenwatch.ColSet) (rest []expr.Expr, err
 		}
 	}
 	for _, c := range v.where {
-		col, test, ok := expr.TextTest(c)
+		col, _, ok := expr.TextTest(c)
 		if !ok || uses[col] > 1 || need.Has(tokenwatch.Col(col)) || tokenwatch.Col(col).Kind() != tokenwatch.KindString {
 			rest = append(rest, c)
 			continue
 		}
-		rows, ok, err := v.seg.Search(p.w.x.ctx, tokenwatch.Col(col), test, v.lo, v.hi)
+		tests = append(tests, c)
+	}
+	return tests, rest
+}
+
+// search asks the segment for the rows that fulfil tests, among those within the
+// ranges. It returns the tests that cannot be answered so.
+func (p *picker) search(v *visit, tests []expr.Expr) (rest []expr.Expr, err error) {
+	var among []int32
+	if len(tests) > 0 && len(p.ranges) > 0 {
+		among = []int32{}
+		for from := v.lo; from < v.hi; from += chunkRows {
+			sel, err := p.rows(from, min(from+chunkRows, v.hi))
+			if err != nil {
+				return nil, err
+			}
+			for _, i := range sel {
+				among = append(among, i+int32(from-v.lo))
+			}
+		}
+	}
+	for _, c := range tests {
+		col, test, _ := expr.TextTest(c)
+		rows, ok, err := v.seg.Search(p.w.x.ctx, tokenwatch.Col(col), test, v.lo, v.hi, among)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +223,10 @@ func (p *picker) search(v *visit, need tokenwatch.ColSet) (rest []expr.Expr, err
 			rest = append(rest, c)
 			continue
 		}
-		p.found = append(p.found, rows)
+		if among = rows; among == nil {
+			among = []int32{}
+		}
+		p.found, p.ranges = among, nil
 	}
 	return rest, nil
 }
@@ -216,28 +242,10 @@ func foundIn(list *[]int32, first, rows int, buf []int32) []int32 {
 	return buf
 }
 
-// both leaves those rows of sel that are in a list, too.
-func both(sel, list []int32) []int32 {
-	k := 0
-	for _, i := range sel {
-		for len(list) > 0 && list[0] < i {
-			list = list[1:]
-		}
-		if len(list) > 0 && list[0] == i {
-			sel[k] = i
-			k++
-		}
-	}
-	return sel[:k]
-}
-
 // picker loads what the conditions of a visit need, and returns those columns.
 func (w *window) picker(v *visit, need tokenwatch.ColSet) (*picker, tokenwatch.ColSet, error) {
 	p := &picker{w: w, first: v.lo}
-	where, err := p.search(v, need)
-	if err != nil {
-		return nil, 0, err
-	}
+	tests, where := searchable(v, need)
 	var first tokenwatch.ColSet
 	for _, c := range where {
 		for _, col := range expr.Columns(c, nil) {
@@ -261,6 +269,23 @@ func (w *window) picker(v *visit, need tokenwatch.ColSet) (*picker, tokenwatch.C
 		r.low, r.high, r.none = r.d.narrow.between(low, high)
 		p.ranges = append(p.ranges, r)
 	}
+	left, err := p.search(v, tests)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(left) > 0 { // its columns are not loaded yet
+		var cols tokenwatch.ColSet
+		for _, c := range left {
+			for _, col := range expr.Columns(c, nil) {
+				cols = cols.With(tokenwatch.Col(col))
+			}
+		}
+		if err := w.load(cols&^first, v.lo, v.hi); err != nil {
+			return nil, 0, err
+		}
+		first |= cols
+		rest = append(rest, left...)
+	}
 	if v.dups {
 		not, err := expr.Not(expr.EventColumn(tokenwatch.ColDuplicate))
 		if err != nil {
@@ -283,16 +308,10 @@ func (w *window) picker(v *visit, need tokenwatch.ColSet) (*picker, tokenwatch.C
 // rows returns the rows of a chunk that fulfil the conditions, counted from its first
 // one, until it is called again; nil is all. Chunks are asked for in order.
 func (p *picker) rows(from, end int) (sel []int32, err error) {
-	for i := range p.found {
-		if sel == nil {
-			p.bufs[0] = foundIn(&p.found[i], from-p.first, end-from, p.bufs[0])
-			sel = p.bufs[0]
-		} else {
-			p.bufs[2] = foundIn(&p.found[i], from-p.first, end-from, p.bufs[2])
-			sel = both(sel, p.bufs[2])
-		}
-		if len(sel) == 0 {
-			sel = []int32{}
+	if p.found != nil {
+		p.bufs[0] = foundIn(&p.found, from-p.first, end-from, p.bufs[0])
+		if sel = p.bufs[0]; len(sel) == 0 {
+			return []int32{}, nil
 		}
 	}
 	for i := range p.ranges {

@@ -49,9 +49,9 @@ type Segment interface {
 	// SelectRows is Select for the rows from lo up to hi only.
 	SelectRows(ctx context.Context, cols tokenwatch.ColSet, lo, hi int) (*tokenwatch.Batch, error)
 	// Search returns which of the rows from lo up to hi of a column of KindString
-	// fulfil a test, ascending and counted from lo. ok is false where that would be no
-	// less work than looking at the strings.
-	Search(ctx context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error)
+	// fulfil a test, ascending and counted from lo; of among, likewise, if that is not
+	// nil. ok is false where that would be no less work than looking at the strings.
+	Search(ctx context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int, among []int32) (rows []int32, ok bool, err error)
 	// TokenRows returns where the rows of a token lie, in the order of their
 	// times, those without a time first; lo = hi if it has none. ok is false where
 	// rows are not sorted by token.

@@ -156,12 +156,12 @@ func (s *Segment) Addresses(_ context.Context, col tokenwatch.Col, lo, hi int) (
 }
 
 // Search is what a store would give of a merged segment.
-func (s *Segment) Search(_ context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error) {
+func (s *Segment) Search(_ context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int, among []int32) (rows []int32, ok bool, err error) {
 	if !s.merged || col.Kind() != tokenwatch.KindString {
 		return nil, false, nil
 	}
 	for i := lo; i < hi; i++ {
-		if !s.b.Has(col, i) {
+		if _, asked := slices.BinarySearch(among, int32(i-lo)); !s.b.Has(col, i) || among != nil && !asked {
 			continue
 		}
 		text := s.b.Text(col, i)

@@ -230,7 +230,7 @@ func readAll(m *Merged) error {
 		_, counting := m.Counts(c)
 		_, valuing := m.Values(c)
 		test := &tokenwatch.TextTest{Parts: []string{"a1"}, Test: func(s string) bool { return s > "a" }}
-		_, _, searching := m.Search(c, test, 0, m.Rows())
+		_, _, searching := m.Search(c, test, 0, m.Rows(), nil)
 		_, _, seeking := m.PagesWith(c, []byte("x"))
 		err = errors.Join(err, counting, valuing, searching, seeking)
 	}

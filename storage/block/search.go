@@ -2,16 +2,18 @@ package block
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/tokenwatch/tokenwatch"
 )
 
 // Search returns which of the rows from lo up to hi of a string column fulfil a test,
-// counted from lo; ok is false where it is no faster than looking at the strings.
+// counted from lo, of among, likewise, if that is not nil; ok is false where it is no
+// faster than looking at the strings.
 // Where strings are written as shapes, a test is decided once a shape, and only
 // the strings of shapes that do not decide it are put together.
-func (m *Merged) Search(col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error) {
+func (m *Merged) Search(col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int, among []int32) (rows []int32, ok bool, err error) {
 	c := m.head.column(col)
 	if c == nil || c.form != formPages || col.Kind() != tokenwatch.KindString || lo < 0 || hi < lo || hi > m.head.rows {
 		return nil, false, nil
@@ -21,6 +23,17 @@ func (m *Merged) Search(col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi in
 		first, end := page*m.head.page, min((page+1)*m.head.page, m.head.rows)
 		if m.head.chunks[c.pages+page].Length == 0 {
 			continue // no row has a value
+		}
+		if among != nil {
+			n, _ := slices.BinarySearch(among, int32(end-lo))
+			s.among = s.among[:0]
+			for _, i := range among[:n] {
+				s.among = append(s.among, i+int32(lo-first))
+			}
+			if among = among[n:]; n == 0 {
+				continue
+			}
+			s.some = true
 		}
 		before := len(rows)
 		err := m.readChunk(c.pages+page, c.Col.String(), func(r *reader) error {
@@ -34,8 +47,14 @@ func (m *Merged) Search(col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi in
 		if err != nil {
 			return nil, false, err
 		}
-		k := before
+		k, left := before, s.among
 		for _, i := range rows[before:] {
+			for len(left) > 0 && left[0] < i {
+				left = left[1:]
+			}
+			if s.some && (len(left) == 0 || left[0] != i) {
+				continue
+			}
 			if at := first + int(i); at >= lo && at < hi {
 				rows[k] = int32(at - lo)
 				k++
@@ -56,6 +75,9 @@ type search struct {
 	ends   [2]int32
 	codes  []uint32
 	places []int32
+
+	some  bool    // only the rows of among, of the page, are asked for
+	among []int32 // ascending
 }
 
 func newSearch(t *tokenwatch.TextTest) *search {
@@ -270,6 +292,20 @@ func (s *search) shapes(r *reader, n int, out []int32) []int32 {
 		return out
 	}
 	before := len(out)
+	rest := s.among
+	asked := func(i int) bool {
+		if !s.some {
+			return true
+		}
+		row := int32(i)
+		if len(s.places) > 0 {
+			row = s.places[i]
+		}
+		for len(rest) > 0 && rest[0] < row {
+			rest = rest[1:]
+		}
+		return len(rest) > 0 && rest[0] == row
+	}
 	if class, ok := probing(verdicts); open && ok {
 		out = fill.probe(r, verdicts, codes, class, out)
 		return s.toRows(out, before)
@@ -285,7 +321,7 @@ func (s *search) shapes(r *reader, n int, out []int32) []int32 {
 		switch {
 		case v.all:
 			out = append(out, int32(i))
-		case !v.none:
+		case !v.none && asked(i):
 			if !fill.skip(numbers, &digits) {
 				r.fail("slots without anything to fill them")
 				return out

@@ -21,7 +21,16 @@ func searched(t *testing.T, rng *rand.Rand, m *Merged, col tokenwatch.Col) {
 		lo := rng.IntN(m.Rows() + 1)
 		hi := lo + rng.IntN(m.Rows()-lo+1)
 		test := randomTest(rng, b.Text(col, rng.IntN(m.Rows())))
-		got, ok, err := m.Search(col, test, lo, hi)
+		var among []int32
+		if rng.IntN(2) == 0 {
+			among = []int32{}
+			for i := range hi - lo {
+				if rng.IntN(3) > 0 {
+					among = append(among, int32(i))
+				}
+			}
+		}
+		got, ok, err := m.Search(col, test, lo, hi, among)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,6 +40,9 @@ func searched(t *testing.T, rng *rand.Rand, m *Merged, col tokenwatch.Col) {
 
 		var want []int32
 		for i := lo; i < hi; i++ {
+			if _, asked := slices.BinarySearch(among, int32(i-lo)); among != nil && !asked {
+				continue
+			}
 			if b.Has(col, i) && fulfils(test, b.Text(col, i)) {
 				want = append(want, int32(i-lo))
 			}

@@ -112,12 +112,12 @@ func (g *mergedSegment) Addresses(ctx context.Context, col tokenwatch.Col, lo, h
 	return codes, distinct, ok, err
 }
 
-func (g *mergedSegment) Search(ctx context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int) (rows []int32, ok bool, err error) {
+func (g *mergedSegment) Search(ctx context.Context, col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi int, among []int32) (rows []int32, ok bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
 	err = g.read(func() (err error) {
-		rows, ok, err = g.m.Search(col, test, lo, hi)
+		rows, ok, err = g.m.Search(col, test, lo, hi, among)
 		return err
 	})
 	return rows, ok, err

@@ -194,7 +194,7 @@ func (a *appended) Addresses(context.Context, tokenwatch.Col, int, int) (codes [
 }
 
 // Search: there are no shapes.
-func (a *appended) Search(context.Context, tokenwatch.Col, *tokenwatch.TextTest, int, int) (rows []int32, ok bool, err error) {
+func (a *appended) Search(context.Context, tokenwatch.Col, *tokenwatch.TextTest, int, int, []int32) (rows []int32, ok bool, err error) {
 	return nil, false, nil
 }
 

@@ -316,7 +316,7 @@ func checkSearch(ctx context.Context, t testing.TB, seg storage.Segment, b *toke
 	}
 	lo := b.Rows() / 4
 	for _, test := range []*tokenwatch.TextTest{{Parts: []string{part}}, {Parts: []string{part}, Test: func(s string) bool { return strings.HasSuffix(s, part) }, Suffix: part}} {
-		rows, ok, err := seg.Search(ctx, col, test, lo, b.Rows())
+		rows, ok, err := seg.Search(ctx, col, test, lo, b.Rows(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
