@@ -13,7 +13,7 @@ var okta = product{
 	name: "okta",
 	marks: []string{
 		`"eventType"`,
-		`"displayMessage"|"legacyEventType"|"authenticationContext"|"securityContext"|"debugContext"`,
+		`"displayMessage"|"legacyEventType"|"authenticationContext"|"securityContext"|"debugContext"|"severity"`,
 		`"actor"|"target"`,
 		`"published"|"outcome"|"uuid"`,
 	},
@@ -100,6 +100,7 @@ app.oauth2.credentials.lifecycle.create     = credential +created type:client_se
 app.oauth2.credentials.lifecycle.delete     = credential +revoked type:client_secret
 app.oauth2.credentials.lifecycle.activate   = credential +enabled type:client_secret
 app.oauth2.credentials.lifecycle.deactivate = credential +disabled type:client_secret
+app.oauth2.*key.rollover            = credential
 app.oauth2.*scope*                  = credential
 app.oauth2.*                        = auth
 app.generic.unauth_app_access_attempt = auth denied error:authz
@@ -118,6 +119,14 @@ user.account.*password*             = credential
 user.account.privilege.*            = admin
 group.privilege.*                   = admin
 policy.*                            = admin
+application.lifecycle.*             = admin
+application.policy.*                = admin
+application.integration.*           = admin
+application.provision.*             = write
+app.access_request.*                = admin
+device.lifecycle.*                  = admin
+event_hook.*                        = admin
+inline_hook.*                       = admin
 zone.*                              = admin
 system.idp.*                        = admin
 iam.*                               = admin
