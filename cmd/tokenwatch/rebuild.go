@@ -87,9 +87,9 @@ func (r *rebuilt) print(c *console) error {
 		}
 	}
 	s := &r.Series
-	return say(c.stdout, "%d log entries, %d events: %s as stored, %d not\n%s carry %d series with %d cells: %d not as their rows count, %s written anew",
+	return say(c.stdout, "%d log entries, %d events: %s as stored, %d not\n%s of %d events, %d cells of series in %.2f bytes an event: %d not as their rows count, %s written anew",
 		r.Entries, r.Events, count(r.Alike, "settled finding"), r.Differing,
-		count(s.Carrying, "merged segment"), s.Tables, s.Cells, s.Differing, count(s.Rewritten, "segment"))
+		count(s.Segments, "merged segment"), s.Rows, s.Cells, float64(s.Bytes)/max(float64(s.Rows), 1), s.Differing, count(s.Rewritten, "segment"))
 }
 
 // pastStore is a stopped store whose past is asked for.

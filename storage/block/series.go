@@ -262,8 +262,35 @@ func (r *reader) mergedSeries(h *mergedHead) {
 	}
 }
 
-// SeriesLayout tells whether the segment is of a layout that has series.
-func (m *Merged) SeriesLayout() bool { return m.head.version >= 2 }
+// SeriesBytes returns how many bytes its series take. ok is false if the segment
+// is of a layout that has none.
+func (m *Merged) SeriesBytes() (n int, ok bool) {
+	for _, s := range m.head.series {
+		for _, chunk := range append(s.chunks[:], s.counts) {
+			if chunk >= 0 {
+				n += m.head.chunks[chunk].Length
+			}
+		}
+	}
+	return n, m.head.version >= 2
+}
+
+// Measures returns those of a series that the segment carries; ok is false if it
+// does not carry the series.
+func (m *Merged) Measures(kind series.Kind) (ms series.Measures, ok bool) {
+	for _, s := range m.head.series {
+		if s.kind != kind {
+			continue
+		}
+		for i, part := range seriesParts {
+			if s.chunks[i] >= 0 {
+				ms |= part
+			}
+		}
+		return ms, true
+	}
+	return 0, false
+}
 
 // Series returns the cells of a series with at least some measures, nil if the
 // segment does not carry them: then they are those of its rows, see series.Of.

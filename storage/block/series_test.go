@@ -48,18 +48,17 @@ func TestSeriesWritten(t *testing.T) {
 	if len(h.series) == 0 {
 		t.Fatal("a busy hour carries no series")
 	}
-	paid := 0
 	for _, s := range h.series {
-		for _, chunk := range append(s.chunks[:], s.counts) {
-			if chunk >= 0 {
-				paid += h.chunks[chunk].Length
-			}
-		}
 		if s.cells > h.rows/seriesRowsPerCell {
 			t.Errorf("%s has %d cells of %d rows", s.kind, s.cells, h.rows)
 		}
 		t.Logf("%s: %d cells, chunks %v", s.kind, s.cells, s.chunks)
 	}
+	m, err := dec.OpenMerged(head, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paid, _ := m.SeriesBytes()
 	t.Logf("%.2f of %.2f bytes a row", float64(paid)/float64(h.rows), float64(bytes)/float64(h.rows))
 	if paid > 3*h.rows {
 		t.Errorf("series take %d bytes of %d rows", paid, h.rows)
