@@ -2,10 +2,12 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
 	"github.com/tokenwatch/tokenwatch/engine/finding"
 )
@@ -134,10 +136,11 @@ func (s *shard) full(kind tokenwatch.EntityKind) bool {
 // room is how many entities of each kind the shard may have.
 func (s *shard) room() int { return max(1, s.capacity/int(s.count)) }
 
-// spent tells whether nothing about an entity is worth keeping once its windows have
-// settled: a credential that never was taken.
+// spent tells whether nothing that an entity has done up to the hour that settled is
+// worth keeping: it is a credential that never was taken. Which of its later events
+// have come already must not count.
 func (e *entity) spent() bool {
-	if e.Kind != tokenwatch.EntityToken || e.life != nil || len(e.windows) > 0 || len(e.incidents) > 0 {
+	if e.Kind != tokenwatch.EntityToken || e.life != nil || slices.ContainsFunc(e.incidents, settledIn) {
 		return false
 	}
 	u := &e.usual
@@ -147,6 +150,22 @@ func (e *entity) spent() bool {
 		}
 	}
 	return u.Faults[feature.Unknown] > 0
+}
+
+// settledIn tells whether an hour of an incident has settled.
+func settledIn(in *finding.Incident) bool {
+	return slices.ContainsFunc(in.Hours, func(h finding.Hour) bool { return h.Settled })
+}
+
+// forget has an entity begin anew: it is dropped, or, where later windows are open
+// already, it has no past when these settle. Both come to the same.
+func (s *shard) forget(e *entity) {
+	if len(e.windows) == 0 && len(e.incidents) == 0 {
+		s.drop(e)
+		return
+	}
+	e.usual = baseline.New()
+	s.change(e)
 }
 
 // keepDays is for how many days an address is kept that several tokens came from,
@@ -162,14 +181,14 @@ func (s *shard) sweep(hour int32) {
 	}
 	s.swept = day
 	for _, e := range s.entities[tokenwatch.EntityAddress] {
-		if len(e.windows) > 0 || len(e.incidents) > 0 {
+		if slices.ContainsFunc(e.incidents, settledIn) || e.usual.Last == 0 && len(e.windows) > 0 {
 			continue
 		}
 		last := e.usual.Last / 24
 		taken, _ := e.usual.Today.Sources.Counts()
 		few := e.usual.Hours == 0 && e.usual.Shared < 2 && taken < 2
 		if few && last < day-1 || last < day-keepDays {
-			s.drop(e)
+			s.forget(e)
 		}
 	}
 	for _, kind := range [...]tokenwatch.EntityKind{tokenwatch.EntityToken, tokenwatch.EntityActor} {

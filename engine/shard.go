@@ -460,7 +460,7 @@ func (s *shard) learnWindow(j *judged, common *baseline.Common, delta *baseline.
 	s.pool.Put(e.windows[0])
 	e.windows = slices.Delete(e.windows, 0, 1)
 	if e.spent() {
-		s.drop(e)
+		s.forget(e)
 		return
 	}
 	s.change(e)

@@ -19,6 +19,7 @@ import (
 const traffic = `
 token=a every=5m for=12d asn=64500 agent=curl action=items.get class=read ip=192.0.2.1
 token=b every=7m for=12d asn=64501 agent=go action=items.list class=list ip=192.0.2.2
+token=d every=6h for=12d asn=64500 agent=curl action=items.get class=read ip=192.0.2.7 status=401 outcome=denied
 token=c every=11m for=12d asn=64500 agent=curl action=items.get class=read ip=192.0.2.1
 token=a every=5s for=20m at=9d3h asn=64999 country=KP agent=evil action=secrets.{n} class=credential ip=203.0.113.9
 fact=revoked of=b at=10d for=1m
