@@ -74,5 +74,6 @@ nightly: ## the long forms: more crashes, kills, histories and fuzzing
 	$(GO) test ./storage/history -run Mutations -mutations 10000 -seed 0 -timeout 4h
 	$(GO) test ./engine -histories 2000 -seed 0 -timeout 4h
 	$(GO) test ./bench -run 'Kill|Poll' -kills 2000 -v -timeout 12h
+	$(GO) test ./ingest/source -run Rotations -rotations 200 -v
 	shippers=$$(mktemp -d); tools/shippers/install.sh $$shippers; \
 	$(GO) test -tags integration ./bench -run Shippers -shippers $$shippers -records 100000 -v -timeout 3h; r=$$?; rm -rf $$shippers; exit $$r

@@ -49,13 +49,14 @@ const (
 	DroppedQueue      = "queue_full"      // a datagram, for want of room
 	DroppedConnection = "too_many"        // a connection over the limit
 	DroppedFrame      = "malformed_frame" // a connection whose message has no readable length
-	DroppedSlow       = "too_slow"        // a connection that did not finish a message in time
+	DroppedSlow       = "too_slow"        // a connection that did not finish a message, or its handshake, in time
 	DroppedRefused    = "refused"         // messages that the pipeline refuses for good
 )
 
 const (
 	gather    = 256 << 10              // bytes of messages that go on at once, as a rule
 	gatherFor = 100 * time.Millisecond // how long messages wait for others
+	greetIn   = 10 * time.Second       // a TLS handshake
 	finishIn  = 30 * time.Second       // a message that has begun
 	idleFor   = time.Hour              // a connection without messages
 )
@@ -171,6 +172,18 @@ func (s *Syslog) leave(from netip.Addr) {
 func (s *Syslog) stream(ctx context.Context, conn net.Conn) {
 	ended := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) // it wakes the reader
 	defer ended()
+	if secure, ok := conn.(*tls.Conn); ok {
+		greeting, cancel := context.WithTimeout(ctx, greetIn)
+		err := secure.HandshakeContext(greeting)
+		late := greeting.Err() != nil && ctx.Err() == nil
+		cancel()
+		if late {
+			s.Dropped(s.Tenant, DroppedSlow, 1)
+		}
+		if err != nil {
+			return
+		}
+	}
 	cut := cutter{most: s.MaxMessage}
 	buf := make([]byte, 64<<10)
 	began := time.Time{} // of the message that is not whole yet

@@ -6,12 +6,15 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -150,6 +153,59 @@ func TestSyslogConnections(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSyslogSlow: who does not finish a handshake or a message in time is closed and
+// counted, whatever it drips; who is silent between messages is not (V06).
+func TestSyslogSlow(t *testing.T) {
+	ts := httptest.NewUnstartedServer(nil)
+	ts.StartTLS()
+	certificates := ts.TLS.Certificates
+	ts.Close()
+	for _, test := range []struct {
+		name  string
+		tls   bool
+		sent  string // one byte every two seconds, then nothing
+		after time.Duration
+		why   string
+	}{
+		{"no handshake", true, "", greetIn, DroppedSlow},
+		{"a slow handshake", true, "\x16\x03\x01\x00\xff", greetIn, DroppedSlow},
+		{"a message that drips", false, strings.Repeat("<34>1 x", 100), 2*time.Second + finishIn, DroppedSlow},
+		{"a message with a length that drips", false, "100 " + strings.Repeat("<34>1 x", 100), 2*time.Second + finishIn, DroppedSlow},
+		{"silence", false, "", idleFor, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				why := ""
+				s := &Syslog{To: &fakePipeline{}, MaxMessage: 1 << 10, Dropped: func(_, reason string, _ int) { why = reason }, Logger: slog.New(slog.DiscardHandler)}
+				ours, theirs := net.Pipe()
+				var sending sync.WaitGroup
+				var conn net.Conn = theirs
+				if test.tls {
+					conn = tls.Server(theirs, &tls.Config{Certificates: certificates})
+					sending.Go(func() { io.Copy(io.Discard, ours) }) // what the server says
+				}
+				sending.Go(func() {
+					for i := range len(test.sent) {
+						time.Sleep(2 * time.Second)
+						if _, err := ours.Write([]byte{test.sent[i]}); err != nil {
+							return
+						}
+					}
+				})
+				start := time.Now()
+				s.stream(t.Context(), conn)
+				took := time.Since(start)
+				conn.Close()
+				ours.Close()
+				sending.Wait()
+				if took != test.after || why != test.why {
+					t.Errorf("closed after %v as %q, want %v and %q", took, why, test.after, test.why)
+				}
+			})
+		})
 	}
 }
 

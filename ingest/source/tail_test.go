@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -96,6 +97,8 @@ func appendText(t *testing.T, path, text string) {
 	must(t, errors.Join(err, f.Close()))
 }
 
+var rotated = flag.Int("rotations", 50, "how many rotations of each kind TestTailRotations tries")
+
 // TestTailRotations: over many rotations of each kind, with the reader killed at
 // random before and after a write, every line is stored exactly once.
 func TestTailRotations(t *testing.T) {
@@ -134,7 +137,7 @@ func TestTailRotations(t *testing.T) {
 				}
 			}
 			var want []string
-			for round := range 50 {
+			for round := range *rotated {
 				lines := 1 + random.IntN(20)
 				for i := range lines {
 					line := fmt.Sprintf("round %d line %d %s", round, i, strings.Repeat("x", random.IntN(40)))
@@ -159,10 +162,10 @@ func TestTailRotations(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("%d lines are stored of %d", len(got), len(want))
 			}
-			if late := len(log.lines) - len(got); strings.Contains(name, "written on") && late != 50 {
-				t.Errorf("%d of 50 late lines are stored", late)
+			if late := len(log.lines) - len(got); strings.Contains(name, "written on") && late != *rotated {
+				t.Errorf("%d of %d late lines are stored", late, *rotated)
 			}
-			t.Logf("50 rotations, %d lines, %d kills: 0 lost, 0 twice", len(want), kills)
+			t.Logf("%d rotations, %d lines, %d kills: 0 lost, 0 twice", *rotated, len(want), kills)
 		})
 	}
 }
