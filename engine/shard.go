@@ -438,6 +438,9 @@ func (s *shard) listen(hour int32) {
 }
 
 func clearJudged(list []judged) []judged {
+	if cap(list) > 1<<10 {
+		return nil // an hour's worth shall not take the memory for ever
+	}
 	clear(list)
 	return list[:0]
 }

@@ -197,5 +197,9 @@ func (t *tenant) rate(u *baseline.Usual, k tokenwatch.EntityKind, hour int32, su
 	if t.noPeers {
 		return (*baseline.Tails)(nil).Rate(u, hour, sum)
 	}
-	return t.epoch.Groups[u.Group(k)].Tails.Rate(u, hour, sum)
+	rate := t.epoch.Groups[u.Group(k)].Tails.Rate(u, hour, sum)
+	if u.First != 0 && k != tokenwatch.EntityAddress { // of which there are many from the first day on
+		rate += t.epoch.Reserve(hour)
+	}
+	return rate
 }

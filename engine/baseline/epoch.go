@@ -18,6 +18,7 @@ type Epoch struct {
 	// Groups are of the same kind and way of working, see Usual.Group. What values
 	// they know is left to Kinds.
 	Groups [NumGroups]Peers
+	days   int64 // of tokens that the tails have seen, see Reserve
 	// Marks is how many active hours of tokens there had been when the last two days
 	// began, the latest first.
 	Marks [2]uint64
@@ -35,6 +36,7 @@ func (e *Epoch) Busy(day int32) bool {
 
 // Ready works out what an epoch read from a store leaves to be worked out.
 func (e *Epoch) Ready() {
+	e.count()
 	for g := range e.Groups {
 		e.Groups[g].Tails.fit()
 	}
@@ -58,6 +60,7 @@ func (e *Epoch) Settle(hour int32, deltas []Epoch) {
 		}
 		e.Groups[g].Tails.fit()
 	}
+	e.count()
 	for k := range e.Kinds {
 		p := &e.Kinds[k]
 		for i := range deltas {

@@ -68,15 +68,18 @@ func local(s *tokenwatch.Signal) bool {
 
 // Individual drops the signals about what came to many at once. Addresses and
 // countries are part of the networks they are in: where many moved to one of a
-// window's networks, and it shows no other new one, they are not news either.
+// window's networks, and it shows no other new one, they are not news either; nor is
+// that both are in use while the move lasts.
 func Individual(signals []tokenwatch.Signal, w *window.Window, common *baseline.Common) []tokenwatch.Signal {
 	moved := slices.ContainsFunc(w.Axes[feature.Network], func(v window.Value) bool {
 		return common.Has(baseline.NewValue(feature.Network, v.Hash))
 	})
-	moved = moved && !slices.ContainsFunc(signals, func(s tokenwatch.Signal) bool { return s.Axis == feature.Network.String() })
+	moved = moved && !slices.ContainsFunc(signals, func(s tokenwatch.Signal) bool {
+		return s.Group == groupWhere && s.Axis == feature.Network.String()
+	})
 	return slices.DeleteFunc(signals, func(s tokenwatch.Signal) bool {
 		c, ok := changeOf(&s, w.Hour)
-		return ok && common.Has(c) || moved && s.Group == groupWhere
+		return ok && common.Has(c) || moved && local(&s) && s.Detector != "allow_list"
 	})
 }
 
