@@ -100,7 +100,7 @@ func TestQueryStatistics(t *testing.T) {
 
 // TestQueryCutOff: an answer that ends early after it has begun does not look whole.
 func TestQueryCutOff(t *testing.T) {
-	r, keys := asking(t, query.Limits{Bytes: 256 << 10})
+	r, keys := asking(t, query.Limits{Bytes: 128 << 10})
 	key := keys["default admin"]
 	sql := sqlBody(t, "select time, token, path, host, user_agent, src_ip from events")
 	if got := r.ask(key, "", sql); got.code != 200 || !strings.Contains(got.body, `"error":"the query passes its limit`) {
