@@ -72,12 +72,21 @@ func (j *judged) news() bool {
 	return !in.Has(j.hour)
 }
 
-// gatherJudged lists what the shards have judged, in order of the entities.
+// silent tells whether there is nothing to say of a window, nor was anything told of
+// its entity: so it is with most of an hour that settles.
+func (j *judged) silent() bool {
+	return len(j.Signals) == 0 && len(j.shown) == 0 && len(j.e.incidents) == 0 && j.latest == 0
+}
+
+// gatherJudged lists what the shards have judged and is not silent, in order of the
+// entities.
 func (t *tenant) gatherJudged() []*judged {
 	var list []*judged
 	for _, s := range t.shards {
 		for i := range s.judged {
-			list = append(list, &s.judged[i])
+			if j := &s.judged[i]; !j.silent() {
+				list = append(list, j)
+			}
 		}
 	}
 	slices.SortFunc(list, func(a, b *judged) int {
