@@ -157,6 +157,11 @@ func (f *fake) Judge(ctx context.Context, tenant string, v tokenwatch.Verdict, b
 	return n, nil
 }
 
+func (f *fake) Link(ctx context.Context, tenant string, l tokenwatch.Link, by storage.Action) error {
+	_, err := f.Record(ctx, by)
+	return err
+}
+
 func (f *fake) Suppress(ctx context.Context, s tokenwatch.Suppression, by storage.Action) error {
 	if f.broken != nil {
 		return f.broken

@@ -46,6 +46,7 @@ var grants = map[string]grant{
 	"/tokenwatch.v1.Suppressions/Update":       analysts,
 	"/tokenwatch.v1.Suppressions/End":          analysts,
 	"/tokenwatch.v1.Tokens/List":               readers,
+	"/tokenwatch.v1.Tokens/Link":               analysts,
 	"/tokenwatch.v1.Tokens/Get":                readers,
 	"/tokenwatch.v1.Tokens/GetTimeline":        readers,
 	"/tokenwatch.v1.Tokens/GetRisk":            readers,

@@ -141,6 +141,8 @@ type Triage interface {
 	Judge(ctx context.Context, tenant string, v tokenwatch.Verdict, by Action) (tokenwatch.Finding, error)
 	// Suppress keeps a suppression, new or changed.
 	Suppress(ctx context.Context, s tokenwatch.Suppression, by Action) error
+	// Link keeps a link between two tokens, or that there is none.
+	Link(ctx context.Context, tenant string, l tokenwatch.Link, by Action) error
 	// Suppressions yields the suppressions of a tenant in order of id, those that
 	// have ended too.
 	Suppressions(ctx context.Context, tenant string) iter.Seq2[tokenwatch.Suppression, error]

@@ -19,6 +19,8 @@ type tokens struct {
 	segments   storage.Segments
 	series     *series
 	findings   storage.Findings
+	triage     storage.Triage
+	holds      func(tenant, text string) bool
 	suppressor *Suppressor
 	names      Names
 	now        func() time.Time

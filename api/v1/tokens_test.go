@@ -89,7 +89,7 @@ type inventory []tokenwatch.TokenRecord
 
 func (in inventory) Token(_ context.Context, tenant, name string) (tokenwatch.TokenRecord, error) {
 	for _, r := range in {
-		if r.Tenant == tenant && (string(r.ID) == name || slices.ContainsFunc(r.Names, func(a tokenwatch.Alias) bool { return a.Value == name })) {
+		if r.Tenant == tenant && (string(r.ID) == name || slices.Contains(r.SameAs, tokenwatch.TokenID(name)) || slices.ContainsFunc(r.Names, func(a tokenwatch.Alias) bool { return a.Value == name })) {
 			return r, nil
 		}
 	}

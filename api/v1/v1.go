@@ -100,7 +100,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 		Suppressor: c.Suppressor, findings: c.Findings, holds: c.Holds, random: c.Random, seal: seal,
 	})
 	pb.RegisterTokensServer(s, &tokens{
-		store: c.Tokens, segments: c.Segments, series: newSeries(c), findings: c.Findings, suppressor: c.Suppressor, names: c.Names, now: c.Now, seal: seal,
+		store: c.Tokens, segments: c.Segments, series: newSeries(c), findings: c.Findings, triage: c.Triage, holds: c.Holds, suppressor: c.Suppressor, names: c.Names, now: c.Now, seal: seal,
 	})
 	pb.RegisterNotificationsServer(s, &notifications{post: c.Post, record: c.History, seal: seal})
 	pb.RegisterHistoryServer(s, &history{store: c.History, seal: seal})

@@ -32,6 +32,7 @@ type cli struct {
 	Rejects  rejectsCmd  `cmd:"" help:"List records that could not be stored."`
 	Sources  sourcesCmd  `cmd:"" help:"List where logs come from, and which are silent or cannot be read."`
 
+	Link         linkCmd         `cmd:"" help:"Say that two tokens are one, follow each other, or are two."`
 	Triage       triageCmd       `cmd:"" help:"Change status, verdict or note of a finding."`
 	Suppressions suppressionsCmd `cmd:"" help:"List, preview, make and end suppressions."`
 	Notify       notifyCmd       `cmd:"" help:"Show whom findings are told to, and what was."`

@@ -59,6 +59,17 @@ func (g *group) steer(tenant string, c *tokenwatch.Control, by storage.Action) e
 	return err
 }
 
+// Link keeps a link between two tokens; see storage.Triage.
+func (s *Store) Link(ctx context.Context, tenant string, l tokenwatch.Link, by storage.Action) error {
+	if err := l.Check(); err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	if tenant == "" || len(tenant) > maxTenant {
+		return errors.New("link: it needs a tenant")
+	}
+	return s.do(ctx, 0, func(g *group) error { return g.steer(tenant, l.Control(), by) })
+}
+
 // Suppress keeps a suppression; see storage.Triage.
 func (s *Store) Suppress(ctx context.Context, sup tokenwatch.Suppression, by storage.Action) error {
 	if sup.ID == "" || sup.Tenant == "" || len(sup.Tenant) > maxTenant {

@@ -485,6 +485,174 @@ func (x *Usage) GetHigh() uint32 {
 	return 0
 }
 
+// LinkTokensRequest is a link between two tokens.
+type LinkTokensRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ids, or names that logs have for them; of a token that was joined to another one
+	// its own id, see same_as.
+	A string `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B string `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	// same: they are one. follows: b is what a was rotated to. apart: they are two.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// 1 to 100; 0 means 100.
+	Confidence int32 `protobuf:"varint,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// For whoever reads it later, at most 1024 bytes; it holds no credentials.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkTokensRequest) Reset() {
+	*x = LinkTokensRequest{}
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkTokensRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkTokensRequest) ProtoMessage() {}
+
+func (x *LinkTokensRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkTokensRequest.ProtoReflect.Descriptor instead.
+func (*LinkTokensRequest) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LinkTokensRequest) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *LinkTokensRequest) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+func (x *LinkTokensRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *LinkTokensRequest) GetConfidence() int32 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
+func (x *LinkTokensRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// TokenLink is a link as it was logged.
+type TokenLink struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	A          string                 `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B          string                 `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	Kind       string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Confidence int32                  `protobuf:"varint,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	// Id of the API key that said so.
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TokenLink) Reset() {
+	*x = TokenLink{}
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TokenLink) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TokenLink) ProtoMessage() {}
+
+func (x *TokenLink) ProtoReflect() protoreflect.Message {
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TokenLink.ProtoReflect.Descriptor instead.
+func (*TokenLink) Descriptor() ([]byte, []int) {
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *TokenLink) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *TokenLink) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+func (x *TokenLink) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TokenLink) GetConfidence() int32 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
+func (x *TokenLink) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *TokenLink) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // GetRiskRequest names a token.
 type GetRiskRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -495,7 +663,7 @@ type GetRiskRequest struct {
 
 func (x *GetRiskRequest) Reset() {
 	*x = GetRiskRequest{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[6]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +675,7 @@ func (x *GetRiskRequest) String() string {
 func (*GetRiskRequest) ProtoMessage() {}
 
 func (x *GetRiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[6]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,7 +688,7 @@ func (x *GetRiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRiskRequest.ProtoReflect.Descriptor instead.
 func (*GetRiskRequest) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{6}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetRiskRequest) GetId() string {
@@ -551,7 +719,7 @@ type Risk struct {
 
 func (x *Risk) Reset() {
 	*x = Risk{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[7]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +731,7 @@ func (x *Risk) String() string {
 func (*Risk) ProtoMessage() {}
 
 func (x *Risk) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[7]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +744,7 @@ func (x *Risk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Risk.ProtoReflect.Descriptor instead.
 func (*Risk) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{7}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Risk) GetToken() string {
@@ -646,7 +814,7 @@ type RiskFactor struct {
 
 func (x *RiskFactor) Reset() {
 	*x = RiskFactor{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[8]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +826,7 @@ func (x *RiskFactor) String() string {
 func (*RiskFactor) ProtoMessage() {}
 
 func (x *RiskFactor) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[8]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +839,7 @@ func (x *RiskFactor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RiskFactor.ProtoReflect.Descriptor instead.
 func (*RiskFactor) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{8}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RiskFactor) GetName() string {
@@ -789,7 +957,7 @@ type Token struct {
 
 func (x *Token) Reset() {
 	*x = Token{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[9]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -801,7 +969,7 @@ func (x *Token) String() string {
 func (*Token) ProtoMessage() {}
 
 func (x *Token) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[9]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -814,7 +982,7 @@ func (x *Token) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Token.ProtoReflect.Descriptor instead.
 func (*Token) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{9}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Token) GetTenant() string {
@@ -1128,7 +1296,7 @@ type Sighting struct {
 
 func (x *Sighting) Reset() {
 	*x = Sighting{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1308,7 @@ func (x *Sighting) String() string {
 func (*Sighting) ProtoMessage() {}
 
 func (x *Sighting) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[10]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1321,7 @@ func (x *Sighting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sighting.ProtoReflect.Descriptor instead.
 func (*Sighting) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{10}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Sighting) GetTime() *timestamppb.Timestamp {
@@ -1209,7 +1377,7 @@ type Exposure struct {
 
 func (x *Exposure) Reset() {
 	*x = Exposure{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1389,7 @@ func (x *Exposure) String() string {
 func (*Exposure) ProtoMessage() {}
 
 func (x *Exposure) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[11]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1402,7 @@ func (x *Exposure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exposure.ProtoReflect.Descriptor instead.
 func (*Exposure) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{11}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Exposure) GetTime() *timestamppb.Timestamp {
@@ -1266,7 +1434,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[12]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1446,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[12]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1459,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{12}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Coverage) GetSource() string {
@@ -1341,7 +1509,7 @@ type Hole struct {
 
 func (x *Hole) Reset() {
 	*x = Hole{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1521,7 @@ func (x *Hole) String() string {
 func (*Hole) ProtoMessage() {}
 
 func (x *Hole) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[13]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1534,7 @@ func (x *Hole) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hole.ProtoReflect.Descriptor instead.
 func (*Hole) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{13}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Hole) GetStart() *timestamppb.Timestamp {
@@ -1400,7 +1568,7 @@ type TokenStep struct {
 
 func (x *TokenStep) Reset() {
 	*x = TokenStep{}
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1580,7 @@ func (x *TokenStep) String() string {
 func (*TokenStep) ProtoMessage() {}
 
 func (x *TokenStep) ProtoReflect() protoreflect.Message {
-	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[14]
+	mi := &file_tokenwatch_v1_tokens_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1593,7 @@ func (x *TokenStep) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenStep.ProtoReflect.Descriptor instead.
 func (*TokenStep) Descriptor() ([]byte, []int) {
-	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{14}
+	return file_tokenwatch_v1_tokens_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TokenStep) GetTime() *timestamppb.Timestamp {
@@ -1526,7 +1694,24 @@ const file_tokenwatch_v1_tokens_proto_rawDesc = "" +
 	"\x04high\x18\a \x01(\rH\x02R\x04high\x88\x01\x01B\b\n" +
 	"\x06_usualB\x06\n" +
 	"\x04_lowB\a\n" +
-	"\x05_high\" \n" +
+	"\x05_high\"{\n" +
+	"\x11LinkTokensRequest\x12\f\n" +
+	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
+	"\x01b\x18\x02 \x01(\tR\x01b\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x05R\n" +
+	"confidence\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x83\x01\n" +
+	"\tTokenLink\x12\f\n" +
+	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
+	"\x01b\x18\x02 \x01(\tR\x01b\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x05R\n" +
+	"confidence\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\" \n" +
 	"\x0eGetRiskRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\xd5\x01\n" +
 	"\x04Risk\x12\x14\n" +
@@ -1625,12 +1810,13 @@ const file_tokenwatch_v1_tokens_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x06 \x01(\tR\trequestId\x12\x16\n" +
 	"\x06offset\x18\a \x01(\x04R\x06offset\x12\x10\n" +
-	"\x03row\x18\b \x01(\x05R\x03row2\x89\x03\n" +
+	"\x03row\x18\b \x01(\x05R\x03row2\xe9\x03\n" +
 	"\x06Tokens\x12_\n" +
 	"\x04List\x12 .tokenwatch.v1.ListTokensRequest\x1a!.tokenwatch.v1.ListTokensResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/tokens\x12T\n" +
 	"\x03Get\x12\x1e.tokenwatch.v1.GetTokenRequest\x1a\x14.tokenwatch.v1.Token\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/tokens/{id}\x12k\n" +
-	"\vGetTimeline\x12!.tokenwatch.v1.GetTimelineRequest\x1a\x17.tokenwatch.v1.Timeline\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/tokens/{id}/timeline\x12[\n" +
+	"\vGetTimeline\x12!.tokenwatch.v1.GetTimelineRequest\x1a\x17.tokenwatch.v1.Timeline\" \x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/tokens/{id}/timeline\x12^\n" +
+	"\x04Link\x12 .tokenwatch.v1.LinkTokensRequest\x1a\x18.tokenwatch.v1.TokenLink\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/tokens:link\x12[\n" +
 	"\aGetRisk\x12\x1d.tokenwatch.v1.GetRiskRequest\x1a\x13.tokenwatch.v1.Risk\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/tokens/{id}/riskBCZAgithub.com/tokenwatch/tokenwatch/proto/tokenwatch/v1;tokenwatchv1b\x06proto3"
 
 var (
@@ -1645,7 +1831,7 @@ func file_tokenwatch_v1_tokens_proto_rawDescGZIP() []byte {
 	return file_tokenwatch_v1_tokens_proto_rawDescData
 }
 
-var file_tokenwatch_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_tokenwatch_v1_tokens_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_tokenwatch_v1_tokens_proto_goTypes = []any{
 	(*ListTokensRequest)(nil),     // 0: tokenwatch.v1.ListTokensRequest
 	(*ListTokensResponse)(nil),    // 1: tokenwatch.v1.ListTokensResponse
@@ -1653,71 +1839,75 @@ var file_tokenwatch_v1_tokens_proto_goTypes = []any{
 	(*GetTimelineRequest)(nil),    // 3: tokenwatch.v1.GetTimelineRequest
 	(*Timeline)(nil),              // 4: tokenwatch.v1.Timeline
 	(*Usage)(nil),                 // 5: tokenwatch.v1.Usage
-	(*GetRiskRequest)(nil),        // 6: tokenwatch.v1.GetRiskRequest
-	(*Risk)(nil),                  // 7: tokenwatch.v1.Risk
-	(*RiskFactor)(nil),            // 8: tokenwatch.v1.RiskFactor
-	(*Token)(nil),                 // 9: tokenwatch.v1.Token
-	(*Sighting)(nil),              // 10: tokenwatch.v1.Sighting
-	(*Exposure)(nil),              // 11: tokenwatch.v1.Exposure
-	(*Coverage)(nil),              // 12: tokenwatch.v1.Coverage
-	(*Hole)(nil),                  // 13: tokenwatch.v1.Hole
-	(*TokenStep)(nil),             // 14: tokenwatch.v1.TokenStep
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
-	(*Event)(nil),                 // 16: tokenwatch.v1.Event
-	(*Finding)(nil),               // 17: tokenwatch.v1.Finding
-	(*Alias)(nil),                 // 18: tokenwatch.v1.Alias
+	(*LinkTokensRequest)(nil),     // 6: tokenwatch.v1.LinkTokensRequest
+	(*TokenLink)(nil),             // 7: tokenwatch.v1.TokenLink
+	(*GetRiskRequest)(nil),        // 8: tokenwatch.v1.GetRiskRequest
+	(*Risk)(nil),                  // 9: tokenwatch.v1.Risk
+	(*RiskFactor)(nil),            // 10: tokenwatch.v1.RiskFactor
+	(*Token)(nil),                 // 11: tokenwatch.v1.Token
+	(*Sighting)(nil),              // 12: tokenwatch.v1.Sighting
+	(*Exposure)(nil),              // 13: tokenwatch.v1.Exposure
+	(*Coverage)(nil),              // 14: tokenwatch.v1.Coverage
+	(*Hole)(nil),                  // 15: tokenwatch.v1.Hole
+	(*TokenStep)(nil),             // 16: tokenwatch.v1.TokenStep
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*Event)(nil),                 // 18: tokenwatch.v1.Event
+	(*Finding)(nil),               // 19: tokenwatch.v1.Finding
+	(*Alias)(nil),                 // 20: tokenwatch.v1.Alias
 }
 var file_tokenwatch_v1_tokens_proto_depIdxs = []int32{
-	9,  // 0: tokenwatch.v1.ListTokensResponse.tokens:type_name -> tokenwatch.v1.Token
-	15, // 1: tokenwatch.v1.GetTimelineRequest.from:type_name -> google.protobuf.Timestamp
-	15, // 2: tokenwatch.v1.GetTimelineRequest.to:type_name -> google.protobuf.Timestamp
-	9,  // 3: tokenwatch.v1.Timeline.token:type_name -> tokenwatch.v1.Token
-	15, // 4: tokenwatch.v1.Timeline.from:type_name -> google.protobuf.Timestamp
-	15, // 5: tokenwatch.v1.Timeline.to:type_name -> google.protobuf.Timestamp
-	16, // 6: tokenwatch.v1.Timeline.events:type_name -> tokenwatch.v1.Event
+	11, // 0: tokenwatch.v1.ListTokensResponse.tokens:type_name -> tokenwatch.v1.Token
+	17, // 1: tokenwatch.v1.GetTimelineRequest.from:type_name -> google.protobuf.Timestamp
+	17, // 2: tokenwatch.v1.GetTimelineRequest.to:type_name -> google.protobuf.Timestamp
+	11, // 3: tokenwatch.v1.Timeline.token:type_name -> tokenwatch.v1.Token
+	17, // 4: tokenwatch.v1.Timeline.from:type_name -> google.protobuf.Timestamp
+	17, // 5: tokenwatch.v1.Timeline.to:type_name -> google.protobuf.Timestamp
+	18, // 6: tokenwatch.v1.Timeline.events:type_name -> tokenwatch.v1.Event
 	5,  // 7: tokenwatch.v1.Timeline.windows:type_name -> tokenwatch.v1.Usage
-	17, // 8: tokenwatch.v1.Timeline.findings:type_name -> tokenwatch.v1.Finding
-	14, // 9: tokenwatch.v1.Timeline.lifecycle:type_name -> tokenwatch.v1.TokenStep
-	15, // 10: tokenwatch.v1.Usage.start:type_name -> google.protobuf.Timestamp
-	15, // 11: tokenwatch.v1.Usage.end:type_name -> google.protobuf.Timestamp
-	15, // 12: tokenwatch.v1.Risk.time:type_name -> google.protobuf.Timestamp
-	8,  // 13: tokenwatch.v1.Risk.factors:type_name -> tokenwatch.v1.RiskFactor
-	15, // 14: tokenwatch.v1.RiskFactor.since:type_name -> google.protobuf.Timestamp
-	18, // 15: tokenwatch.v1.Token.names:type_name -> tokenwatch.v1.Alias
-	15, // 16: tokenwatch.v1.Token.owner_left:type_name -> google.protobuf.Timestamp
-	15, // 17: tokenwatch.v1.Token.created:type_name -> google.protobuf.Timestamp
-	15, // 18: tokenwatch.v1.Token.key_created:type_name -> google.protobuf.Timestamp
-	15, // 19: tokenwatch.v1.Token.expires:type_name -> google.protobuf.Timestamp
-	15, // 20: tokenwatch.v1.Token.rotated:type_name -> google.protobuf.Timestamp
-	15, // 21: tokenwatch.v1.Token.overlap_until:type_name -> google.protobuf.Timestamp
-	15, // 22: tokenwatch.v1.Token.revoked:type_name -> google.protobuf.Timestamp
-	15, // 23: tokenwatch.v1.Token.expired:type_name -> google.protobuf.Timestamp
-	15, // 24: tokenwatch.v1.Token.disabled:type_name -> google.protobuf.Timestamp
-	15, // 25: tokenwatch.v1.Token.checked_out_until:type_name -> google.protobuf.Timestamp
-	10, // 26: tokenwatch.v1.Token.first_seen:type_name -> tokenwatch.v1.Sighting
-	10, // 27: tokenwatch.v1.Token.last_seen:type_name -> tokenwatch.v1.Sighting
-	15, // 28: tokenwatch.v1.Token.last_used:type_name -> google.protobuf.Timestamp
-	11, // 29: tokenwatch.v1.Token.exposure:type_name -> tokenwatch.v1.Exposure
-	12, // 30: tokenwatch.v1.Token.coverage:type_name -> tokenwatch.v1.Coverage
-	14, // 31: tokenwatch.v1.Token.lifecycle:type_name -> tokenwatch.v1.TokenStep
-	15, // 32: tokenwatch.v1.Sighting.time:type_name -> google.protobuf.Timestamp
-	15, // 33: tokenwatch.v1.Exposure.time:type_name -> google.protobuf.Timestamp
-	15, // 34: tokenwatch.v1.Coverage.first:type_name -> google.protobuf.Timestamp
-	15, // 35: tokenwatch.v1.Coverage.last:type_name -> google.protobuf.Timestamp
-	13, // 36: tokenwatch.v1.Coverage.holes:type_name -> tokenwatch.v1.Hole
-	15, // 37: tokenwatch.v1.Hole.start:type_name -> google.protobuf.Timestamp
-	15, // 38: tokenwatch.v1.Hole.end:type_name -> google.protobuf.Timestamp
-	15, // 39: tokenwatch.v1.TokenStep.time:type_name -> google.protobuf.Timestamp
+	19, // 8: tokenwatch.v1.Timeline.findings:type_name -> tokenwatch.v1.Finding
+	16, // 9: tokenwatch.v1.Timeline.lifecycle:type_name -> tokenwatch.v1.TokenStep
+	17, // 10: tokenwatch.v1.Usage.start:type_name -> google.protobuf.Timestamp
+	17, // 11: tokenwatch.v1.Usage.end:type_name -> google.protobuf.Timestamp
+	17, // 12: tokenwatch.v1.Risk.time:type_name -> google.protobuf.Timestamp
+	10, // 13: tokenwatch.v1.Risk.factors:type_name -> tokenwatch.v1.RiskFactor
+	17, // 14: tokenwatch.v1.RiskFactor.since:type_name -> google.protobuf.Timestamp
+	20, // 15: tokenwatch.v1.Token.names:type_name -> tokenwatch.v1.Alias
+	17, // 16: tokenwatch.v1.Token.owner_left:type_name -> google.protobuf.Timestamp
+	17, // 17: tokenwatch.v1.Token.created:type_name -> google.protobuf.Timestamp
+	17, // 18: tokenwatch.v1.Token.key_created:type_name -> google.protobuf.Timestamp
+	17, // 19: tokenwatch.v1.Token.expires:type_name -> google.protobuf.Timestamp
+	17, // 20: tokenwatch.v1.Token.rotated:type_name -> google.protobuf.Timestamp
+	17, // 21: tokenwatch.v1.Token.overlap_until:type_name -> google.protobuf.Timestamp
+	17, // 22: tokenwatch.v1.Token.revoked:type_name -> google.protobuf.Timestamp
+	17, // 23: tokenwatch.v1.Token.expired:type_name -> google.protobuf.Timestamp
+	17, // 24: tokenwatch.v1.Token.disabled:type_name -> google.protobuf.Timestamp
+	17, // 25: tokenwatch.v1.Token.checked_out_until:type_name -> google.protobuf.Timestamp
+	12, // 26: tokenwatch.v1.Token.first_seen:type_name -> tokenwatch.v1.Sighting
+	12, // 27: tokenwatch.v1.Token.last_seen:type_name -> tokenwatch.v1.Sighting
+	17, // 28: tokenwatch.v1.Token.last_used:type_name -> google.protobuf.Timestamp
+	13, // 29: tokenwatch.v1.Token.exposure:type_name -> tokenwatch.v1.Exposure
+	14, // 30: tokenwatch.v1.Token.coverage:type_name -> tokenwatch.v1.Coverage
+	16, // 31: tokenwatch.v1.Token.lifecycle:type_name -> tokenwatch.v1.TokenStep
+	17, // 32: tokenwatch.v1.Sighting.time:type_name -> google.protobuf.Timestamp
+	17, // 33: tokenwatch.v1.Exposure.time:type_name -> google.protobuf.Timestamp
+	17, // 34: tokenwatch.v1.Coverage.first:type_name -> google.protobuf.Timestamp
+	17, // 35: tokenwatch.v1.Coverage.last:type_name -> google.protobuf.Timestamp
+	15, // 36: tokenwatch.v1.Coverage.holes:type_name -> tokenwatch.v1.Hole
+	17, // 37: tokenwatch.v1.Hole.start:type_name -> google.protobuf.Timestamp
+	17, // 38: tokenwatch.v1.Hole.end:type_name -> google.protobuf.Timestamp
+	17, // 39: tokenwatch.v1.TokenStep.time:type_name -> google.protobuf.Timestamp
 	0,  // 40: tokenwatch.v1.Tokens.List:input_type -> tokenwatch.v1.ListTokensRequest
 	2,  // 41: tokenwatch.v1.Tokens.Get:input_type -> tokenwatch.v1.GetTokenRequest
 	3,  // 42: tokenwatch.v1.Tokens.GetTimeline:input_type -> tokenwatch.v1.GetTimelineRequest
-	6,  // 43: tokenwatch.v1.Tokens.GetRisk:input_type -> tokenwatch.v1.GetRiskRequest
-	1,  // 44: tokenwatch.v1.Tokens.List:output_type -> tokenwatch.v1.ListTokensResponse
-	9,  // 45: tokenwatch.v1.Tokens.Get:output_type -> tokenwatch.v1.Token
-	4,  // 46: tokenwatch.v1.Tokens.GetTimeline:output_type -> tokenwatch.v1.Timeline
-	7,  // 47: tokenwatch.v1.Tokens.GetRisk:output_type -> tokenwatch.v1.Risk
-	44, // [44:48] is the sub-list for method output_type
-	40, // [40:44] is the sub-list for method input_type
+	6,  // 43: tokenwatch.v1.Tokens.Link:input_type -> tokenwatch.v1.LinkTokensRequest
+	8,  // 44: tokenwatch.v1.Tokens.GetRisk:input_type -> tokenwatch.v1.GetRiskRequest
+	1,  // 45: tokenwatch.v1.Tokens.List:output_type -> tokenwatch.v1.ListTokensResponse
+	11, // 46: tokenwatch.v1.Tokens.Get:output_type -> tokenwatch.v1.Token
+	4,  // 47: tokenwatch.v1.Tokens.GetTimeline:output_type -> tokenwatch.v1.Timeline
+	7,  // 48: tokenwatch.v1.Tokens.Link:output_type -> tokenwatch.v1.TokenLink
+	9,  // 49: tokenwatch.v1.Tokens.GetRisk:output_type -> tokenwatch.v1.Risk
+	45, // [45:50] is the sub-list for method output_type
+	40, // [40:45] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name
 	40, // [40:40] is the sub-list for extension extendee
 	0,  // [0:40] is the sub-list for field type_name
@@ -1736,7 +1926,7 @@ func file_tokenwatch_v1_tokens_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tokenwatch_v1_tokens_proto_rawDesc), len(file_tokenwatch_v1_tokens_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	Tokens_List_FullMethodName        = "/tokenwatch.v1.Tokens/List"
 	Tokens_Get_FullMethodName         = "/tokenwatch.v1.Tokens/Get"
 	Tokens_GetTimeline_FullMethodName = "/tokenwatch.v1.Tokens/GetTimeline"
+	Tokens_Link_FullMethodName        = "/tokenwatch.v1.Tokens/Link"
 	Tokens_GetRisk_FullMethodName     = "/tokenwatch.v1.Tokens/GetRisk"
 )
 
@@ -41,6 +42,10 @@ type TokensClient interface {
 	// GetTimeline returns in one answer what a token did: its events, how many there
 	// were beside how many there usually are, its findings and the steps of its life.
 	GetTimeline(ctx context.Context, in *GetTimelineRequest, opts ...grpc.CallOption) (*Timeline, error)
+	// Link says how two tokens belong together, or that they do not: what was said
+	// before, by a person or by what the logs show, is undone. It holds from its place
+	// in the log on, which is read a moment after the answer.
+	Link(ctx context.Context, in *LinkTokensRequest, opts ...grpc.CallOption) (*TokenLink, error)
 	// GetRisk returns how much a token is at risk, and every factor of it.
 	GetRisk(ctx context.Context, in *GetRiskRequest, opts ...grpc.CallOption) (*Risk, error)
 }
@@ -83,6 +88,16 @@ func (c *tokensClient) GetTimeline(ctx context.Context, in *GetTimelineRequest, 
 	return out, nil
 }
 
+func (c *tokensClient) Link(ctx context.Context, in *LinkTokensRequest, opts ...grpc.CallOption) (*TokenLink, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TokenLink)
+	err := c.cc.Invoke(ctx, Tokens_Link_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *tokensClient) GetRisk(ctx context.Context, in *GetRiskRequest, opts ...grpc.CallOption) (*Risk, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Risk)
@@ -109,6 +124,10 @@ type TokensServer interface {
 	// GetTimeline returns in one answer what a token did: its events, how many there
 	// were beside how many there usually are, its findings and the steps of its life.
 	GetTimeline(context.Context, *GetTimelineRequest) (*Timeline, error)
+	// Link says how two tokens belong together, or that they do not: what was said
+	// before, by a person or by what the logs show, is undone. It holds from its place
+	// in the log on, which is read a moment after the answer.
+	Link(context.Context, *LinkTokensRequest) (*TokenLink, error)
 	// GetRisk returns how much a token is at risk, and every factor of it.
 	GetRisk(context.Context, *GetRiskRequest) (*Risk, error)
 	mustEmbedUnimplementedTokensServer()
@@ -129,6 +148,9 @@ func (UnimplementedTokensServer) Get(context.Context, *GetTokenRequest) (*Token,
 }
 func (UnimplementedTokensServer) GetTimeline(context.Context, *GetTimelineRequest) (*Timeline, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetTimeline not implemented")
+}
+func (UnimplementedTokensServer) Link(context.Context, *LinkTokensRequest) (*TokenLink, error) {
+	return nil, status.Error(codes.Unimplemented, "method Link not implemented")
 }
 func (UnimplementedTokensServer) GetRisk(context.Context, *GetRiskRequest) (*Risk, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRisk not implemented")
@@ -208,6 +230,24 @@ func _Tokens_GetTimeline_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Tokens_Link_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LinkTokensRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TokensServer).Link(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Tokens_Link_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TokensServer).Link(ctx, req.(*LinkTokensRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Tokens_GetRisk_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetRiskRequest)
 	if err := dec(in); err != nil {
@@ -244,6 +284,10 @@ var Tokens_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetTimeline",
 			Handler:    _Tokens_GetTimeline_Handler,
+		},
+		{
+			MethodName: "Link",
+			Handler:    _Tokens_Link_Handler,
 		},
 		{
 			MethodName: "GetRisk",
