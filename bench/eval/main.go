@@ -6,6 +6,7 @@
 //	make eval                                           # seeds 2, 4 and 6, whole worlds
 //	go run ./bench/eval -seeds 1 -tokens 300 -days 14 -per-kind 3   # small and quick
 //	go run ./bench/eval -benign                         # nobody attacks: every finding is false
+//	go run ./bench/eval -ablate -seeds 1,3 -tokens 300 -days 14 -per-kind 3   # what each detector adds
 //
 // The kit is not part of this repository; without it, or without python3, there is
 // nothing to measure and the command says so. Labels are read by the scorer only.
@@ -51,17 +52,18 @@ func main() {
 	flag.IntVar(&w.fixed, "fixed", 56, "score at which the shipped threshold stands")
 	flag.Float64Var(&w.rate, "rate", 0, "false findings per token and week that the program is asked for; 0 leaves it alone")
 	flag.StringVar(&w.without, "without", "", "detectors to leave out, with commas between")
+	ablate := flag.Bool("ablate", false, "measure without each detector in turn, and print what it adds")
 	flag.BoolVar(&w.verbose, "v", false, "print the scorer's whole table of each world")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, w, strings.Split(*seeds, ",")); err != nil {
+	if err := run(ctx, w, strings.Split(*seeds, ","), *ablate); err != nil {
 		fmt.Fprintln(os.Stderr, "eval:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, w world, seeds []string) error {
+func run(ctx context.Context, w world, seeds []string, ablate bool) error {
 	if _, err := os.Stat(filepath.Join(w.kit, "tokensim.py")); err != nil {
 		return fmt.Errorf("no evaluation kit: %w; say where it is with -kit", err)
 	}
@@ -71,12 +73,19 @@ func run(ctx context.Context, w world, seeds []string) error {
 	if _, err := os.Stat(w.binary); err != nil {
 		return fmt.Errorf("no program to measure: %w; make build makes it", err)
 	}
-	var scores []score
+	var worlds []int
 	for _, s := range seeds {
 		seed, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil {
 			return fmt.Errorf("seed %q is not a number", s)
 		}
+		worlds = append(worlds, seed)
+	}
+	if ablate {
+		return w.ablate(ctx, os.Stdout, worlds)
+	}
+	var scores []score
+	for _, seed := range worlds {
 		r, err := w.measure(ctx, seed)
 		if err != nil {
 			return fmt.Errorf("world %d: %w", seed, err)

@@ -33,7 +33,7 @@ func (bulkRead) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if hours < bulkHours || n < 3 {
 		return out
 	}
-	surprise := min(atLeast(float64(n), expected, bulkShape), newsLimit)
+	surprise := held(atLeast(float64(n), expected, bulkShape), amountLimit)
 	if surprise < tokenwatch.Surprising {
 		return out
 	}

@@ -43,7 +43,7 @@ func (drift) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Si
 	if best.Surprise < tokenwatch.Surprising {
 		return out
 	}
-	best.Surprise = min(best.Surprise, amountLimit)
+	best.Surprise = held(best.Surprise, amountLimit)
 	best.Row, best.Detector, best.Group, best.Axis = row, "drift", groupAmount, "days"
 	best.Evidence, best.Attack = samples(s.Now), []string{"T1530"}
 	return append(out, best)

@@ -27,7 +27,7 @@ func (enumeration) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwa
 		return out
 	}
 	mean := s.Usual.Usual.Volume.MeanCounted()
-	surprise := min(atLeast(n, mean, countingShape), newsLimit)
+	surprise := held(atLeast(n, mean, countingShape), amountLimit)
 	if surprise < tokenwatch.Surprising {
 		return out
 	}

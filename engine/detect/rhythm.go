@@ -38,7 +38,7 @@ func (rhythm) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		return out
 	}
 	signal := func(axis, group string, k int, mean float64, limit tokenwatch.Bans) {
-		surprise := min(paced(k, mean), limit)
+		surprise := held(paced(k, mean), limit)
 		if surprise < tokenwatch.Surprising {
 			return
 		}

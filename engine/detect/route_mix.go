@@ -39,7 +39,7 @@ func (routeMix) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if !ok || s.granted() {
 		return out
 	}
-	surprise := min(chiSquared(m.G/spread, m.Freedom), amountLimit)
+	surprise := held(chiSquared(m.G/spread, m.Freedom), amountLimit)
 	if surprise < tokenwatch.Surprising {
 		return out
 	}
@@ -57,7 +57,7 @@ func chiSquared(x, d float64) tokenwatch.Bans {
 		return 0
 	}
 	exponent := (float64((x-d)*log10E) - float64(d*vec.Log10(x/d))) / 2
-	return min(tokenwatch.Bans(vec.Milli(exponent)), tokenwatch.MaxBans)
+	return min(tokenwatch.Bans(vec.Milli(exponent)), farthest)
 }
 
 func (routeMix) Explain(s tokenwatch.Signal, values []string) string {

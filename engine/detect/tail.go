@@ -32,7 +32,19 @@ func atLeast(k, mean, n float64) tokenwatch.Bans {
 	if log >= 0 {
 		return 0
 	}
-	return min(tokenwatch.Bans(vec.Milli(-log)), tokenwatch.MaxBans)
+	return min(tokenwatch.Bans(vec.Milli(-log)), farthest)
+}
+
+// farthest is where surprises of amounts are cut before they are held.
+const farthest = 3 * tokenwatch.MaxBans
+
+// held keeps a surprise near a limit: beyond it models say less than what is known of
+// honest bursts, but more is still more. Of what lies beyond, a fortieth counts.
+func held(s, limit tokenwatch.Bans) tokenwatch.Bans {
+	if s <= limit {
+		return s
+	}
+	return limit + (s-limit)/40
 }
 
 // beyond is the surprise of a value z standard deviations above its mean, by

@@ -41,10 +41,10 @@ func (volume) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		if axis == "bytes" {
 			limit = newsLimit // nobody reruns a job and gets a hundred times as much
 		}
+		surprise = held(surprise, limit)
 		if !comparable {
-			limit = firstAmount
+			surprise = min(surprise, firstAmount)
 		}
-		surprise = min(surprise, limit)
 		if surprise >= tokenwatch.Surprising && surprise > signal.Surprise {
 			signal.Axis, signal.Surprise = axis, surprise
 			signal.Observed, signal.Expected = vec.Milli(observed), vec.Milli(expected)
