@@ -95,6 +95,7 @@ func (s *Webhooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, refusal := s.http.ingest(r, who, Delivery{
 		Source: hook.Source, Format: "github_webhook", Key: r.Header.Get("X-GitHub-Delivery"), Body: bytes.NewReader(record),
 	})
+	answer.Rejected = append([]tokenwatch.Reject{}, answer.Rejected[:min(len(answer.Rejected), MaxListed)]...) // an empty list, not null
 	switch {
 	case refusal == nil:
 		write(w, http.StatusOK, answer)
