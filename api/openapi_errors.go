@@ -45,7 +45,7 @@ func errorsOf(path, method string, operation map[string]any) []int {
 	if _, public := operation["security"]; !public {
 		codes = append(codes, http.StatusUnauthorized, http.StatusForbidden)
 	}
-	if strings.Contains(path, "{") {
+	if strings.Contains(path, "{") || path == "/v1/tokens:link" { // its body names objects
 		codes = append(codes, http.StatusNotFound)
 	}
 	if method != "get" {
