@@ -113,6 +113,7 @@ type Engine struct {
 	packs   tokenwatch.PolicyPacks // in use
 	noted   map[string][32]byte
 	cursor  tokenwatch.Offset // last entry taken in
+	stale   []storage.Record  // keys of a snapshot laid out otherwise, to be deleted with the first Step
 	told    tokenwatch.Offset // up to here, Steps of an earlier run told all there was to tell
 	loaded  bool
 

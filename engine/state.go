@@ -31,14 +31,26 @@ const (
 	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
 	recWindow   = 'w' // tenant, kind, entity, hour → window.Window
-	recNames    = 'n' // tenant, token → []tokenwatch.Alias; of older programs, the inventory has them now
 	recGuard    = 'j' // tenant, kind … → see guard
 	recNoted    = 'q' // name → digest of a control record that was taken in, see Noted; not part of the state
 	recPolicies = 'p' // → body of the last control record of policies
-	recSnapshot = 's' // → offset
+	recSnapshot = 's' // → snapshotRecord
 	recWatch    = 'y' // tenant → watchRecord
 	recHealth   = 'h' // tenant → healthRecord
 )
+
+// stateLayout is how the records of a snapshot are laid out. It goes up with every
+// change that makes older ones mean something else; those are then left aside, and the
+// log is read again from its beginning: nothing is in a snapshot that is not made of the
+// log. Incidents that can be read are kept, since their revisions are numbered.
+const stateLayout = 2
+
+// snapshotRecord says where the log goes on, and how the snapshot is laid out.
+type snapshotRecord struct {
+	_      struct{} `cbor:",toarray"`
+	Offset uint64
+	Layout int
+}
 
 // tenantRecord is what is stored of a tenant as a whole.
 type tenantRecord struct {
@@ -109,7 +121,7 @@ func (e *Engine) commit(ctx context.Context) error {
 	if e.cursor <= e.told || e.entries == 0 && e.rows < e.cfg.SnapshotRows {
 		return nil
 	}
-	step := storage.Step{Cursor: e.cursor}
+	step := storage.Step{Cursor: e.cursor, Records: e.stale}
 	for _, t := range e.sortedTenants() {
 		for _, s := range t.shards {
 			step.Findings = append(step.Findings, s.out...)
@@ -139,7 +151,7 @@ func (e *Engine) commit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("commit the engine's step to offset %d: %w", step.Cursor, err)
 	}
-	e.entries = 0
+	e.entries, e.stale = 0, nil
 	e.cfg.Committed(step.Cursor, findings)
 	return nil
 }
@@ -176,7 +188,7 @@ func (e *Engine) sortedTenants() []*tenant {
 // snapshot returns the records that bring the last snapshot up to now.
 func (e *Engine) snapshot() []storage.Record {
 	records := []storage.Record{
-		{Key: []byte{recSnapshot}, Value: encode(uint64(e.cursor))},
+		{Key: []byte{recSnapshot}, Value: encode(snapshotRecord{Offset: uint64(e.cursor), Layout: stateLayout})},
 		{Key: []byte{recPolicies}, Value: encode(e.packs)},
 	}
 	for _, t := range e.sortedTenants() {
@@ -270,10 +282,18 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load the engine's state: %w", err)
 	}
-	var snapshot uint64
+	var snapshot snapshotRecord
+	current, err := e.readSnapshot(ctx, &snapshot)
+	if err != nil {
+		return fmt.Errorf("load the engine's state: %w", err)
+	}
 	for r, err := range e.state.Records(ctx, nil) {
-		if err == nil {
-			err = e.loadRecord(r, &snapshot)
+		switch {
+		case err != nil:
+		case !current && r.Key[0] != recNoted && (r.Key[0] != recIncident || e.loadRecord(r) != nil):
+			e.stale = append(e.stale, storage.Record{Key: bytes.Clone(r.Key)})
+		default:
+			err = e.loadRecord(r)
 		}
 		if err != nil {
 			return fmt.Errorf("load the engine's state: %w", err)
@@ -282,18 +302,32 @@ func (e *Engine) load(ctx context.Context) error {
 	for _, t := range e.tenants {
 		t.remember()
 	}
-	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot), told, true
+	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot.Offset), told, true
 	return e.usePolicies(e.packs)
 }
 
-func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
+// readSnapshot reads where the log goes on, and tells whether the records are laid out
+// as they are now.
+func (e *Engine) readSnapshot(ctx context.Context, snapshot *snapshotRecord) (current bool, err error) {
+	for r, err := range e.state.Records(ctx, []byte{recSnapshot}) {
+		if err != nil {
+			return false, err
+		}
+		var s snapshotRecord
+		if decode(r, &s) != nil || s.Layout != stateLayout {
+			return false, nil
+		}
+		*snapshot = s
+	}
+	return true, nil
+}
+
+func (e *Engine) loadRecord(r storage.Record) error {
 	record, rest := r.Key[0], r.Key[1:]
 	switch record {
-	case recSnapshot:
-		return decode(r, snapshot)
 	case recPolicies:
 		return decode(r, &e.packs)
-	case recNoted:
+	case recNoted, recSnapshot:
 		return nil
 	}
 	name, rest, ok := cutPart(rest)
@@ -306,19 +340,6 @@ func (e *Engine) loadRecord(r storage.Record, snapshot *uint64) error {
 		return t.loadTenant(r)
 	case recCauses:
 		return decode(r, &causesRecord{Causes: t.causes, Groups: t.groupOf, Open: t.openGroups})
-	case recNames:
-		token, _, ok := cutPart(rest)
-		if !ok {
-			return corrupt(r)
-		}
-		var names []tokenwatch.Alias
-		if err := decode(r, &names); err != nil {
-			return err
-		}
-		for _, n := range names {
-			t.guard.inv.Learn([]tokenwatch.Naming{{Token: tokenwatch.TokenID(token), Alias: n}})
-		}
-		return nil
 	case recLife:
 		var l lifeRecord
 		if err := decode(r, &l); err != nil {

@@ -187,7 +187,7 @@ type entry struct {
 	own   atomic.Uint64   // batch in which the aliases were last named, as names of the id; logged says that none has to
 	form  *format         // of a credential, if it tells its kind
 	id    tokenwatch.TokenID
-	ties  ties   // of a credential
+	ties  ties // of a credential
 	other *others
 }
 
