@@ -106,7 +106,7 @@ func TestRow(t *testing.T) {
 		return row
 	}
 	if row := enriched(); string(row.Text(tokenwatch.ColRoute)) != "/v1/team/blue" || len(row.Attrs) != 0 {
-		t.Errorf("without tables: route %q, attrs %q", row.Text(tokenwatch.ColRoute), row.Attrs)
+		t.Errorf("without tables: route %q, attrs %v", row.Text(tokenwatch.ColRoute), row.Attrs)
 	}
 	live.Set(Tables{networks, routes})
 	row := enriched()
