@@ -192,8 +192,11 @@ const (
 	firstWeek tokenwatch.Bans = 300
 	// unseen is the same of a tenant of which next to nothing was seen, and becomes
 	// half of that after unseenWeeks of its tokens. All measured on simulated companies.
-	unseen      tokenwatch.Bans = 700
-	unseenWeeks                 = 35
+	unseen tokenwatch.Bans = 700
+)
+
+const (
+	unseenWeeks = 35 // see unseen
 	// fewTokens have one finding a week at the usual promise of one in twenty weeks.
 	fewTokens = 20
 )

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	promstorage "github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -94,7 +95,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *promstorage.Se
 func (m *Metric) may(ms []*labels.Matcher) bool {
 	for _, one := range ms {
 		switch {
-		case one.Name == labels.MetricName:
+		case one.Name == model.MetricNameLabel:
 			if !one.Matches(m.Name) {
 				return false
 			}
@@ -198,7 +199,7 @@ func (m *Metric) series(out []promstorage.Series, t *series.Table, w window, mat
 				continue
 			}
 			b.Reset()
-			b.Add(labels.MetricName, m.Name)
+			b.Add(model.MetricNameLabel, m.Name)
 			if m.label != "" {
 				b.Add(m.label, name)
 			}
