@@ -64,6 +64,7 @@ var mayImport = map[string][]string{
 	"bench":                     {".", "*"},
 	"bench/eval":                {"."},
 	"bench/gen":                 {},
+	"bench/nab":                 {".", "engine/*"},
 }
 
 // mayNotImport lists packages of others that only some of ours may import, each
