@@ -62,6 +62,7 @@ var mayImport = map[string][]string{
 	"api/notify":                {".", "storage", "api/plain"},
 	"cmd/tokenwatch":            {".", "*"},
 	"bench":                     {".", "*"},
+	"bench/attacks":             {"."},
 	"bench/eval":                {"."},
 	"bench/gen":                 {},
 	"bench/nab":                 {".", "engine/*"},
