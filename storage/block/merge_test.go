@@ -252,6 +252,7 @@ func TestMergedFlips(t *testing.T) {
 	if testing.Short() {
 		step = 7
 	}
+	const some = 13 // every so many bits also under a good sum, where all must be read
 	flips := 0
 	for bit := 0; bit < 8*len(m.head); bit += step {
 		m.head[bit/8] ^= 1 << (bit % 8)
@@ -259,16 +260,18 @@ func TestMergedFlips(t *testing.T) {
 		if _, err := dec.OpenMerged(m.head, m.load); !errors.As(err, &corrupt) {
 			t.Fatalf("bit %d of the head: %v", bit, err)
 		}
-		mend(m.head)
-		if open, err := dec.OpenMerged(m.head, m.load); err == nil {
-			readAll(open)
+		if bit%some == 0 {
+			mend(m.head)
+			if open, err := dec.OpenMerged(m.head, m.load); err == nil {
+				readAll(open)
+			}
 		}
 		m.head[bit/8] ^= 1 << (bit % 8)
 		mend(m.head)
 		flips++
 	}
 	for n := range m.chunks {
-		for bit := 0; bit < 8*len(m.chunks[n]); bit += 31 * step {
+		for bit := 0; bit < 8*len(m.chunks[n]); bit += 61 * step {
 			m.chunks[n][bit/8] ^= 1 << (bit % 8)
 			var corrupt *Corrupt
 			if err := readAll(m.open(t, dec)); !errors.As(err, &corrupt) {
