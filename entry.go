@@ -47,7 +47,7 @@ const (
 	ControlTable       ControlKind = "table"       // a table was loaded, see Table
 	ControlLink        ControlKind = "link"        // two tokens belong together, or do not, see Link
 	ControlPolicy      ControlKind = "policy"      // these packs of policies are in use, see PolicyPacks
-	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict; the engine passes over it
+	ControlVerdict     ControlKind = "verdict"     // somebody judged a finding, see Verdict
 	ControlSuppression ControlKind = "suppression" // of findings, see Suppression; the engine passes over it
 )
 

@@ -39,6 +39,19 @@ type Verdict struct {
 	Verdict *string `cbor:"3,keyasint,omitempty"`
 	Note    *string `cbor:"4,keyasint,omitempty"`
 	By      string  `cbor:"5,keyasint"` // id of the API key
+
+	// Detectors are those that Verdict is about; see About. Older records have none.
+	Detectors []string `cbor:"6,keyasint,omitempty"`
+}
+
+// About notes whom a verdict on f is about: the detectors of what one entity did that
+// it does not usually do, as f stands. What many did together and what breaks a stated
+// rule say nothing of how sure a detector is.
+func (v *Verdict) About(f *Finding) {
+	v.Detectors = nil
+	if v.Verdict != nil && f.Class == ClassAnomaly && f.EntityKind != EntityGroup {
+		v.Detectors = f.Detectors
+	}
 }
 
 // Check tells whether all that is set is one of the values there are.

@@ -36,6 +36,7 @@ type Config struct {
 	Tokens     storage.Tokens    // nil: there is no inventory
 	Baselines  storage.Baselines // nil: nothing is expected of anybody
 	Sources    storage.Sources   // nil: nothing is known of any
+	Detectors  storage.Detectors // nil: there are none
 	Segments   storage.Segments  // for timelines; nil: they have no events
 	// Post knows what others are told of findings; nil: nobody is told.
 	Post v1.Post

@@ -98,6 +98,7 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 	)
 	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
 		pb.RegisterFindingsHandler, pb.RegisterSuppressionsHandler, pb.RegisterNotificationsHandler, pb.RegisterTokensHandler, pb.RegisterHistoryHandler, pb.RegisterRejectsHandler, pb.RegisterSourcesHandler,
+		pb.RegisterDetectorsHandler,
 		pb.RegisterKeysHandler, pb.RegisterSystemHandler,
 	} {
 		if err := register(ctx, gateway, conn); err != nil {

@@ -56,6 +56,7 @@ var grants = map[string]grant{
 	"/tokenwatch.v1.Query/Query":               readers,
 	"/tokenwatch.v1.Rejects/List":              readers,
 	"/tokenwatch.v1.Sources/List":              readers,
+	"/tokenwatch.v1.Detectors/List":            readers,
 	"/tokenwatch.v1.History/ListLeaves":        auditors,
 	"/tokenwatch.v1.History/GetCheckpoint":     auditors,
 	"/tokenwatch.v1.Keys/Create":               admins,

@@ -186,7 +186,7 @@ func (s *Server) grpcServer() *grpc.Server {
 		Log: s.config.Store, Findings: s.config.Store, Triage: s.config.Store, History: s.config.Store,
 		Suppressor: s.config.Suppressor, Names: s.config.Names, Holds: s.config.Holds,
 		Random: s.config.Random, Now: s.config.Now, Post: s.config.Post,
-		Tokens: s.config.Tokens, Baselines: s.config.Baselines, Sources: s.config.Sources, Segments: s.config.Segments,
+		Tokens: s.config.Tokens, Baselines: s.config.Baselines, Sources: s.config.Sources, Detectors: s.config.Detectors, Segments: s.config.Segments,
 		Keys: s.keys, Ingest: s.config.Pipeline, Queries: s.config.Queries,
 		CursorKey: s.config.CursorKey, Version: s.config.Version, Commit: s.config.Commit,
 		Draining: s.draining, Heartbeat: limits.Heartbeat, Waiting: limits.Waiting,

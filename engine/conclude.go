@@ -108,7 +108,7 @@ func (s *shard) again(j *judged, common *baseline.Common) {
 	at, _ := j.e.find(j.hour)
 	now := s.judge(j.e, at, usual, common)
 	j.alone, j.would = j.Rate, j.raises
-	j.Combined = now.Combined
+	j.Combined, j.lesson = now.Combined, now.lesson
 	j.raises = s.raises(j.Combined)
 }
 

@@ -332,9 +332,9 @@ const maxFeatures = 8
 // control takes in a control record.
 func (e *Engine) control(entry tokenwatch.Entry) error {
 	switch entry.Control.Kind {
-	case tokenwatch.ControlVerdict, tokenwatch.ControlSuppression:
-		return nil // of readers: they change no finding
-	case tokenwatch.ControlTable, tokenwatch.ControlLink, tokenwatch.ControlPolicy:
+	case tokenwatch.ControlSuppression:
+		return nil // of readers: it changes no finding
+	case tokenwatch.ControlTable, tokenwatch.ControlLink, tokenwatch.ControlPolicy, tokenwatch.ControlVerdict:
 		if err := e.learn(entry); err != nil {
 			return fmt.Errorf("read the control record at log offset %d: %w", entry.Offset, err)
 		}
@@ -382,6 +382,15 @@ func (e *Engine) learn(entry tokenwatch.Entry) error {
 		tenant.learnInventory(&t)
 		g := tenant.guard
 		return g.learned(g.inv.Import(&t, entry.Time.UnixNano(), entry.Offset), entry.Offset)
+	case tokenwatch.ControlVerdict:
+		v, err := tokenwatch.DecodeVerdict(body)
+		if err != nil {
+			return err
+		}
+		tenant := e.tenant(entry.Tenant)
+		tenant.verdicts.Take(&v) // of what has not settled, from here on
+		tenant.moved = true
+		return nil
 	default:
 		l, err := tokenwatch.DecodeLink(body)
 		if err != nil {

@@ -347,6 +347,7 @@ type judged struct {
 	finding.Combined
 	e      *entity
 	hour   int32
+	lesson lesson
 	latest int64 // greatest event time that led to it, UTC milliseconds; 0 when it settles
 	shown  []window.Shown
 	calm   bool
@@ -363,9 +364,9 @@ func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline
 	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
 	s.subject.Usual.Common = common
 	j := judged{e: e, hour: w.Hour}
+	s.signals = s.signals[:0]
 	if !s.subject.Idle() {
 		s.subject.Today = s.subject.Usual.Today(w.Hour)
-		s.signals = s.signals[:0]
 		for _, d := range s.detectors {
 			s.signals = d.Score(0, &s.subject, s.signals)
 		}
@@ -374,9 +375,8 @@ func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline
 			j.shown, j.calm = detect.Changes(&s.subject, s.signals)
 			s.signals = detect.Individual(s.signals, w, common)
 		}
-		j.Combined = finding.Combine(s.signals)
 	}
-	j.Rate = s.rate(usual, e.Kind, w.Hour, j.Sum)
+	s.combine(&j, usual)
 	return j
 }
 
@@ -454,7 +454,7 @@ func (s *shard) learnWindow(j *judged, common *baseline.Common, delta *baseline.
 		return
 	}
 	e.usual.Learn(e.windows[0], baseline.Lesson{
-		Odd: finding.Score(j.Rate) >= odd, Sure: finding.Score(j.Rate) >= sure, Sum: j.Sum, Peers: s.peers(e.Kind),
+		Odd: finding.Score(j.lesson.rate) >= odd, Sure: finding.Score(j.lesson.rate) >= sure, Sum: j.lesson.sum, Peers: s.peers(e.Kind),
 		Delta: &delta.Kinds[e.Kind], Group: &delta.Groups[e.usual.Group(e.Kind)], Common: common,
 	})
 	if e.windows[0].Stored {

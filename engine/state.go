@@ -37,13 +37,14 @@ const (
 	recSnapshot = 's' // → snapshotRecord
 	recWatch    = 'y' // tenant → watchRecord
 	recHealth   = 'h' // tenant → healthRecord
+	recVerdicts = 'v' // tenant → verdictsRecord
 )
 
 // stateLayout is how the records of a snapshot are laid out. It goes up with every
 // change that makes older ones mean something else; those are then left aside, and the
 // log is read again from its beginning: nothing is in a snapshot that is not made of the
 // log. Incidents that can be read are kept, since their revisions are numbered.
-const stateLayout = 2
+const stateLayout = 3
 
 // snapshotRecord says where the log goes on, and how the snapshot is laid out.
 type snapshotRecord struct {
@@ -212,6 +213,7 @@ func (t *tenant) records(out *[]storage.Record) {
 	t.guard.records(out)
 	t.watch.records(out)
 	t.health.records(out)
+	t.verdictRecords(out)
 	var lifes []storage.Record
 	for l := range t.lives.changed {
 		lifes = append(lifes, storage.Record{Key: l.key(t.name), Value: encode(lifeRecord{Lineage: l.lineage, Tokens: l.tokens, Life: l.Life})})
@@ -354,6 +356,8 @@ func (e *Engine) loadRecord(r storage.Record) error {
 		return t.watch.load(r)
 	case recHealth:
 		return t.health.load(r)
+	case recVerdicts:
+		return t.loadVerdicts(r)
 	case recGuard:
 		return t.guard.load(rest, r)
 	case recBaseline, recIncident, recWindow:

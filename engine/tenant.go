@@ -10,6 +10,7 @@ import (
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/baseline"
 	"github.com/tokenwatch/tokenwatch/engine/feature"
+	"github.com/tokenwatch/tokenwatch/engine/finding"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
@@ -34,7 +35,9 @@ type tenant struct {
 	tallies    map[int32]*baseline.Tally    // of open hours
 	sprayers   map[netip.Prefix][]*entity   // sources that sprayed, by their neighbourhood
 	witnesses  map[tokenwatch.Event]*entity // whose finding an event is evidence of, of the hour or batches at hand
-	dirty      bool                         // watermark, settled or epoch differ from the snapshot's
+	verdicts   finding.Verdicts
+	moved      bool // verdicts differ from the snapshot's
+	dirty      bool // watermark, settled or epoch differ from the snapshot's
 }
 
 func newTenant(c *core, name string) *tenant {

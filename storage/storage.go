@@ -176,6 +176,13 @@ type Sources interface {
 	Sources(ctx context.Context, tenant string) ([]tokenwatch.SourceRecord, error)
 }
 
+// Detectors is what readers ask of how verdicts move the detectors, as of the engine's
+// cursor. It may be called from many goroutines while the engine works.
+type Detectors interface {
+	// Detectors returns all detectors, in order of name, as they are for a tenant.
+	Detectors(ctx context.Context, tenant string) ([]tokenwatch.DetectorRecord, error)
+}
+
 // Baselines is what readers ask of what the engine takes to be usual, as of its
 // cursor. It may be called from many goroutines while the engine works.
 type Baselines interface {

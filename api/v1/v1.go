@@ -39,6 +39,7 @@ type Config struct {
 	Tokens    storage.Tokens    // nil: there is no inventory
 	Baselines storage.Baselines // nil: nothing is expected of anybody
 	Sources   storage.Sources   // nil: nothing is known of any
+	Detectors storage.Detectors // nil: there are none
 	Segments  storage.Segments  // for timelines; nil: they have no events
 	Post      Post              // nil: nobody is told of anything
 	Ingest    Pipeline
@@ -107,6 +108,7 @@ func Register(s grpc.ServiceRegistrar, c Config) {
 	pb.RegisterEventsServer(s, &events{log: c.Log, segments: c.Segments, tokens: c.Tokens, names: c.Names, seal: seal, feed: newFeed(c)})
 	pb.RegisterRejectsServer(s, &rejects{log: c.Log, seal: seal})
 	pb.RegisterSourcesServer(s, &sources{store: c.Sources, seal: seal})
+	pb.RegisterDetectorsServer(s, &detectors{store: c.Detectors})
 	pb.RegisterKeysServer(s, &keys{ring: c.Keys, seal: seal})
 	pb.RegisterIngestServer(s, &ingest{to: c.Ingest, draining: c.Draining})
 	if c.Queries == nil {

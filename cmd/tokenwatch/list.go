@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/tokenwatch/tokenwatch/engine/detect"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 )
 
@@ -19,21 +18,6 @@ func (formatsCmd) Run(c *console) error {
 	var t namesAndDocs
 	for _, f := range format.All {
 		t.add(f.Name, f.Doc)
-	}
-	return t.write(c)
-}
-
-// detectorsCmd lists the detectors.
-type detectorsCmd struct{}
-
-// Help has an example.
-func (detectorsCmd) Help() string { return "Example:\n\n    tokenwatch detectors" }
-
-// Run prints the table of detectors.
-func (detectorsCmd) Run(c *console) error {
-	var t namesAndDocs
-	for _, d := range detect.All {
-		t.add(d.Name, d.Doc)
 	}
 	return t.write(c)
 }

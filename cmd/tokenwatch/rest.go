@@ -52,7 +52,7 @@ func restOf(ctx context.Context, c *console, store *local.Store, tenant string) 
 	}
 	stored := &storedTokens{store: store}
 	conf := api.Config{
-		Store: store, Segments: store, Tokens: stored, Baselines: stored, Sources: stored, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
+		Store: store, Segments: store, Tokens: stored, Baselines: stored, Sources: stored, Detectors: stored, CursorKey: passing, Random: c.random, Now: c.now, Logger: c.logger(),
 		Operator: tenant, Holds: newWall(keys).holds,
 	}
 	conf.Version, conf.Commit = build()

@@ -211,7 +211,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 			}
 			return err
 		},
-		Segments: w.site.store, Tokens: w.engine, Baselines: w.engine, Sources: w.engine, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
+		Segments: w.site.store, Tokens: w.engine, Baselines: w.engine, Sources: w.engine, Detectors: w.engine, Names: asks.wall.names, Holds: asks.wall.holds, Suppressor: asks.suppressor, Post: asks.post,
 		CursorKey: w.site.secrets.cursor, Metrics: registry, Logger: w.log,
 		Random: c.random, Now: c.now, TLS: certificate,
 	}

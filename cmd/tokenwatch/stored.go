@@ -76,8 +76,37 @@ func (s *storedTokens) Expected(ctx context.Context, tenant string, of tokenwatc
 	return e.Expected(ctx, tenant, of, from, step, n)
 }
 
+// Detectors returns how verdicts move the detectors, see storage.Detectors: with those
+// that were given since the engine has read the log.
+func (s *storedTokens) Detectors(ctx context.Context, tenant string) ([]tokenwatch.DetectorRecord, error) {
+	e, err := s.engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cursor, err := s.store.Cursor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var later []tokenwatch.Verdict
+	for entry, err := range s.store.Scan(ctx, storage.Range{Tenant: tenant, First: cursor + 1}) {
+		if err != nil {
+			return nil, err
+		}
+		if entry.Tenant != tenant || entry.Control == nil || entry.Control.Kind != tokenwatch.ControlVerdict {
+			continue
+		}
+		v, err := tokenwatch.DecodeVerdict(entry.Control.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read the control record at log offset %d: %w", entry.Offset, err)
+		}
+		later = append(later, v)
+	}
+	return e.DetectorsAfter(tenant, later...), nil
+}
+
 var (
 	_ storage.Tokens    = (*storedTokens)(nil)
 	_ storage.Baselines = (*storedTokens)(nil)
 	_ storage.Sources   = (*storedTokens)(nil)
+	_ storage.Detectors = (*storedTokens)(nil)
 )

@@ -20,7 +20,8 @@ type triageCmd struct {
 
 // Help has an example.
 func (triageCmd) Help() string {
-	return "What is not given stays. The change is in the history before it holds.\n\n" +
+	return "What is not given stays. The change is in the history before it holds. A verdict moves the detectors behind the finding, " +
+		"see tokenwatch detectors --help.\n\n" +
 		"Example:\n\n    tokenwatch triage fnd_4qk3x7f2mzj5n6w2c3v4b5a6 --status resolved --verdict benign"
 }
 

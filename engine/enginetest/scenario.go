@@ -33,12 +33,12 @@ var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // scopes=a,b and previous where the fact has them.
 //
 // The events come in order of time, and each has a request id. Lines that begin
-// with "inventory" are left to [Inventory].
+// with "inventory" are left to [Inventory], those with "verdict" to [Verdicts].
 func Traffic(lines string) ([]Event, error) {
 	var events []Event
 	for i, line := range strings.Split(lines, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, inventoryLine) {
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, inventoryLine) || strings.HasPrefix(line, verdictLine) {
 			continue
 		}
 		stream, err := parseStream(line)
@@ -166,6 +166,50 @@ func Inventory(lines string) (*tokenwatch.Control, error) {
 	}
 	t.Entries = len(t.Tokens)
 	return t.Control(), nil
+}
+
+const verdictLine = "verdict "
+
+// Verdict is what somebody says, at a time, of the last finding about a token.
+type Verdict struct {
+	At    time.Time
+	Token string
+	As    string
+}
+
+// Verdicts reads the lines that tell of verdicts, in order; none takes one back:
+//
+//	verdict at=8d token=a as=false_positive
+func Verdicts(lines string) ([]Verdict, error) {
+	var out []Verdict
+	for line := range strings.SplitSeq(lines, "\n") {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), verdictLine)
+		if !ok {
+			continue
+		}
+		var v Verdict
+		for _, field := range strings.Fields(line) {
+			name, value, _ := strings.Cut(field, "=")
+			switch name {
+			case "at":
+				d, err := duration(value)
+				if err != nil {
+					return nil, fmt.Errorf("verdict: at: %w", err)
+				}
+				v.At = Start.Add(d)
+			case "token":
+				v.Token = value
+			case "as":
+				if v.As = value; value == "none" {
+					v.As = tokenwatch.VerdictNone
+				}
+			default:
+				return nil, fmt.Errorf("verdict: unknown field %q", name)
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
 }
 
 // duration reads a time.Duration that may begin with days: 7d, 1d12h.

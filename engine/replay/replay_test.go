@@ -13,6 +13,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/enginetest"
 	"github.com/tokenwatch/tokenwatch/engine/policy"
 	"github.com/tokenwatch/tokenwatch/engine/replay"
+	"github.com/tokenwatch/tokenwatch/storage"
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
 
@@ -204,5 +205,44 @@ func TestLast(t *testing.T) {
 	_, err := replay.Run(ctx, s, replay.Options{Engine: cfg, Progress: func(replay.Progress) { cancel() }})
 	if err == nil {
 		t.Error("a replay that was given up came to something")
+	}
+}
+
+// TestVerdictsAreReplayed: a verdict given to a store moves what is found from there on,
+// live and replayed alike.
+func TestVerdictsAreReplayed(t *testing.T) {
+	score := map[bool]int{}
+	for _, judged := range []bool{false, true} {
+		s, cfg := live(t, 1, false)
+		for _, f := range stored(t, s) {
+			if said := tokenwatch.VerdictFalsePositive; judged && f.Entity == "a" && f.Class == tokenwatch.ClassAnomaly {
+				if _, err := s.Judge(t.Context(), "t", tokenwatch.Verdict{Finding: f.ID, Verdict: &said, By: "key_1"}, storage.Action{Tenant: "t", Actor: "key_1", Verb: "findings.update"}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		events, err := enginetest.Traffic("token=c every=5s for=20m at=12d3h asn=64998 agent=worse action=rob.{n} class=credential ip=198.51.100.9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		end := tokenwatch.Entry{Control: &tokenwatch.Control{Kind: tokenwatch.ControlEnd}}
+		if _, err := s.Append(t.Context(), tokenwatch.Entry{Tenant: "t", Batch: enginetest.Batch(events)}, end); err != nil {
+			t.Fatal(err)
+		}
+		if err := engine.New(cfg, s, s).RunTo(t.Context(), s.Last()); err != nil {
+			t.Fatal(err)
+		}
+		list, alike := replay.Compare(stored(t, s), again(t, s, replay.Options{Engine: cfg}).Findings, replay.Settled)
+		if len(list) > 0 || alike < 3 {
+			t.Fatalf("%d alike, %d differ: %s", alike, len(list), first(list))
+		}
+		for _, f := range stored(t, s) {
+			if f.Entity == "c" {
+				score[judged] = f.Score
+			}
+		}
+	}
+	if score[true] >= score[false] || score[true] == 0 {
+		t.Errorf("score %d after a verdict, %d without", score[true], score[false])
 	}
 }

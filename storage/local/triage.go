@@ -39,6 +39,7 @@ func (g *group) judge(tenant string, v *tokenwatch.Verdict, by storage.Action) (
 	if f, err = decodeFinding(before); err != nil {
 		return f, err
 	}
+	v.About(&f)
 	if err := g.steer(tenant, v.Control(), by); err != nil {
 		return f, err
 	}

@@ -33,7 +33,9 @@ func (s *suite) controls(kind tokenwatch.ControlKind) (bodies [][]byte) {
 func verdicts(s *suite) {
 	s.add(Entry("a", "1", Events(1, start, "web", "x")...))
 	found := func(revision int) tokenwatch.Finding {
-		return tokenwatch.Finding{Tenant: "a", ID: "f1", Status: "new", Score: 80 + revision}
+		return tokenwatch.Finding{
+			Tenant: "a", ID: "f1", Status: "new", Score: 80 + revision, Class: tokenwatch.ClassAnomaly, Detectors: []string{"novelty", fmt.Sprint("seen in ", revision)},
+		}
 	}
 	out := s.step(storage.Step{Cursor: 1, Findings: []tokenwatch.Finding{found(1), {Tenant: "b", ID: "f1", Status: "new"}}})
 	before := out[0].Canonical()
@@ -55,6 +57,7 @@ func verdicts(s *suite) {
 	v, err := tokenwatch.DecodeVerdict(bodies[0])
 	s.must(err)
 	equal(s, "record", fmt.Sprint(v.Finding, *v.Status, v.Verdict, *v.Note, v.By), "f1resolved<nil>a \"drill\"key_1")
+	equal(s, "detectors of what says nothing of them", len(v.Detectors), 0)
 
 	// What is not named stays, and later revisions keep it.
 	_, err = s.Judge(s.ctx, "a", tokenwatch.Verdict{Finding: "f1", Verdict: &benign, By: "key_2"}, by)
@@ -77,7 +80,11 @@ func verdicts(s *suite) {
 			s.Fatalf("%+v was accepted", v)
 		}
 	}
-	equal(s, "nothing of those in the log", len(s.controls(tokenwatch.ControlVerdict)), 2)
+	bodies = s.controls(tokenwatch.ControlVerdict)
+	equal(s, "nothing of those in the log", len(bodies), 2)
+	v, err = tokenwatch.DecodeVerdict(bodies[1])
+	s.must(err)
+	equal(s, "detectors as they were when it was judged", fmt.Sprint(v.Detectors), "[novelty seen in 1]")
 }
 
 func suppressions(s *suite) {

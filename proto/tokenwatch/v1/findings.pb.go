@@ -277,7 +277,8 @@ type Triage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// new, in_progress or resolved
 	Status string `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
-	// true_positive, false_positive, benign or empty
+	// true_positive, false_positive, benign or empty. On an anomaly it moves the detectors
+	// behind it, see Detector.
 	Verdict string `protobuf:"bytes,2,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// For whoever reads it later, at most 4096 bytes; it holds no credentials.
 	Note          string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
