@@ -61,6 +61,7 @@ var cloudTrailFields = fieldMap{named: map[string]field{
 	"useridentity.username":    {attr("user_name"), attr("userIdentity.userName")},
 	"useridentity.principalid": {attr("principal_id"), attr("userIdentity.principalId")},
 	"useridentity.accountid":   {col(tokenwatch.ColIssuer)},
+	"useridentity.invokedby":   {attr("invoked_by"), attr("userIdentity.invokedBy")},
 	"requestid":                {attr("aws_request_id")},
 	"eventid":                  {col(tokenwatch.ColRequestID)},
 	"readonly":                 {attr("read_only")},
