@@ -127,7 +127,8 @@ type Post struct {
 	metrics *metrics
 }
 
-// New returns the notifiers, or what is wrong with their configuration.
+// New returns the notifiers with the letters that the store has of them, or what is
+// wrong with their configuration.
 func New(ctx context.Context, config Config) (*Post, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -182,10 +183,11 @@ func (p *Post) target(ctx context.Context, t Target, client *Client) (*round, er
 	if err != nil {
 		return nil, err
 	}
-	return &round{
+	r := &round{
 		Target: t, post: p, stateful: entry.Stateful, notifier: notifier,
 		letters: make(map[string]*Letter), wake: make(chan struct{}, 1),
-	}, nil
+	}
+	return r, r.load(ctx)
 }
 
 // Run delivers until ctx ends; what is under way then is tried again when it

@@ -29,6 +29,7 @@ type round struct {
 	cursor  uint64             // every update up to it was looked at
 	stored  uint64             // of cursor, what the store has
 	health  health
+	fresh   bool // the store has no cursor of it yet
 }
 
 // health is how the last attempts went.
@@ -45,7 +46,11 @@ const (
 
 // run follows and delivers until ctx ends.
 func (r *round) run(ctx context.Context) error {
-	err := r.load(ctx)
+	var err error
+	if r.fresh {
+		err = r.put(ctx, cursorRecord(r.Name, r.cursor))
+		r.fresh = err != nil
+	}
 	pruned := r.post.config.Now()
 	for err == nil && ctx.Err() == nil {
 		changed := r.post.config.Store.Changed()
@@ -86,7 +91,8 @@ func (r *round) await(ctx context.Context, changed <-chan struct{}, wait time.Du
 }
 
 // load reads the letters and the cursor. A target that was not there before
-// begins with what is found from now on.
+// begins with what is found from now on; its cursor is stored when it runs, since a store
+// may take no writes now.
 func (r *round) load(ctx context.Context) error {
 	store := r.post.config.Store
 	for rec, err := range store.Letters(ctx, []byte(keyLetter+r.Name+".")) {
@@ -119,7 +125,8 @@ func (r *round) load(ctx context.Context) error {
 		r.cursor = f.Update
 		break
 	}
-	return r.put(ctx, cursorRecord(r.Name, r.cursor))
+	r.fresh = true
+	return nil
 }
 
 // put stores records, and waits while the store takes no writes.

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/api/notify"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
 	pb "github.com/tokenwatch/tokenwatch/proto/tokenwatch/v1"
+	"github.com/tokenwatch/tokenwatch/storage/local"
 )
 
 type notifyConfig struct {
@@ -59,6 +60,9 @@ func newPost(ctx context.Context, c *console, w *works, suppressor *v1.Suppresso
 		conf.Targets = append(conf.Targets, t)
 	}
 	post, err := notify.New(ctx, conf)
+	if local.ExitCode(err) != 0 {
+		return nil, err // the store's, not the configuration's
+	}
 	if err != nil {
 		return nil, usage("%w", err)
 	}
