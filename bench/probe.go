@@ -61,7 +61,7 @@ func probe(ctx context.Context, s *Server, day string, chunk int, rate float64, 
 		name := fmt.Sprintf("probe-%d", next)
 		next++
 		planted[name] = time.Now()
-		lines := attack(name, body)
+		lines := attack(name, next, body)
 		attacks.Go(func() {
 			if err := post(ctx, s, lines); err != nil {
 				mu.Lock()
@@ -102,15 +102,16 @@ func probe(ctx context.Context, s *Server, day string, chunk int, rate float64, 
 	return l, findings, nil
 }
 
-// attack makes the lines of an attack at the time of a request's last line.
-func attack(name string, body []byte) []byte {
+// attack makes the lines of the n-th attack at the time of a request's last line. Each
+// comes from a network of its own: attacks of one source are told as one.
+func attack(name string, n int, body []byte) []byte {
 	lines := bytes.Split(bytes.TrimSpace(body), []byte{'\n'})
 	var last struct{ Time string }
 	json.Unmarshal(lines[len(lines)-1], &last)
 	var out strings.Builder
 	for i := range 120 {
-		fmt.Fprintf(&out, `{"time":%q,"principal":%q,"src_ip":"203.0.113.9","user_agent":"evil/1.0","method":"DELETE","host":"admin.example.com","path":"/v1/secret%s/purge%c","status":200,"request_id":"%s-%d"}`+"\n",
-			last.Time, name, strings.Repeat("x", i/26+1), 'a'+i%26, name, i)
+		fmt.Fprintf(&out, `{"time":%q,"principal":%q,"src_ip":"198.%d.%d.9","user_agent":"evil/1.0","method":"DELETE","host":"admin.example.com","path":"/v1/secret%s/purge%c","status":200,"request_id":"%s-%d"}`+"\n",
+			last.Time, name, 18+n>>8&1, n&0xff, strings.Repeat("x", i/26+1), 'a'+i%26, name, i)
 	}
 	return []byte(out.String())
 }
