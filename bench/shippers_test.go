@@ -218,7 +218,7 @@ func shipLine(name string, i int) string {
 // records here have some, as audit logs do.
 func TestShippers(t *testing.T) {
 	if *shippersDir == "" {
-		t.Skip("no shippers: run tools/shippers/install.sh DIR, and give -shippers DIR")
+		t.Fatal("no shippers: run tools/shippers/install.sh DIR, and give -shippers DIR")
 	}
 	n, binary := *shipped, program(t)
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, "ship"))
@@ -493,7 +493,7 @@ func startSyslogNG(t *testing.T, program string, at syslogPorts, cert string, lo
 // was is told, not judged; a daemon that comes back goes on.
 func TestSyslogShippers(t *testing.T) {
 	if *shippersDir == "" {
-		t.Skip("no shippers: run tools/shippers/install.sh DIR, and give -shippers DIR")
+		t.Fatal("no shippers: run tools/shippers/install.sh DIR, and give -shippers DIR")
 	}
 	n, work := *shipped, t.TempDir()
 	cert, key := certificate(t, work)
