@@ -13,6 +13,7 @@ import (
 var jsonSeeds = []string{
 	`{}`, `{"a":1}`, ` {"a":[1,{"b":"}\"]"}],"c":null}`, "{\n \"a\" : [ ] ,\n\"b\":{ }\n}", `{"Records":[{"a":1}]}`, `{"a":{"Records":[]}}`, `{"\u0052ecords":[]}`,
 	`{"a":-1.5e+3,"b":true}{"c":1}`, `{"a":01}`, `{"a":1,}`, `{"a"}`, `{"a":[1}`, "{\"a\":\"x\ny\"}", `{"a":"x`, `{"a":tru}`, `{"a":"\x"}`,
+	"{\"a\":[{\"b\":\"}\"}\n,1]}", "{\"a\":[{\"b\":\"}\"}\n\n]}", // balanced at the line's end, if only braces are counted
 	strings.Repeat(`{"a":`, MaxDepth) + `1` + strings.Repeat(`}`, MaxDepth), strings.Repeat(`{"a":`, MaxDepth+1) + `1` + strings.Repeat(`}`, MaxDepth+1),
 }
 
@@ -53,7 +54,7 @@ func FuzzObjectEnd(f *testing.F) {
 func TestObjectEnd(t *testing.T) {
 	for in, want := range map[string]int{
 		jsonSeeds[0]: 2, jsonSeeds[1]: 7, jsonSeeds[3]: len(jsonSeeds[3]), jsonSeeds[4]: -1, jsonSeeds[5]: len(jsonSeeds[5]),
-		jsonSeeds[7]: 22, jsonSeeds[8]: -1, jsonSeeds[16]: len(jsonSeeds[16]), jsonSeeds[17]: -1,
+		jsonSeeds[7]: 22, jsonSeeds[8]: -1, jsonSeeds[16]: len(jsonSeeds[16]), jsonSeeds[18]: len(jsonSeeds[18]), jsonSeeds[19]: -1,
 	} {
 		if got := objectEnd([]byte(in), 1, 1, true); got != want {
 			t.Errorf("%.40q ends at %d, want %d", in, got, want)

@@ -88,11 +88,13 @@ func (v *values) separator() (byte, error) {
 }
 
 // line is the short cut for the common case: one object on a line of its own,
-// already in the buffer. It only takes lines that nothing speaks against.
+// already in the buffer. It only takes lines that nothing speaks against, and
+// only before another that begins with a brace: whatever an object that goes on
+// over the line's end may have there, it is none of those.
 func (v *values) line() (Record, bool) {
 	w := v.unread()
 	n := bytes.IndexByte(w, '\n')
-	if n < 0 || n > v.limit {
+	if n < 0 || n > v.limit || n+1 == len(w) || w[n+1] != '{' {
 		return Record{}, false
 	}
 	line := w[:n]
