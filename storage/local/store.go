@@ -31,14 +31,11 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,66 +133,36 @@ func (s *Store) Close() error {
 }
 
 // closeDB closes Pebble, whose complaints no longer matter once it was frozen.
-// What is in memory becomes tables first, so that no write-ahead logs are left:
-// those that Pebble keeps to use again can be as large as all else.
+// What is in memory becomes tables first, so that no write-ahead log is left.
 func (s *Store) closeDB() error {
-	flushed := s.flushIfAble()
+	s.flushIfAble()
 	err := s.db.Close()
-	if s.gate.frozen.Load() {
-		return nil
-	}
-	if err == nil && flushed {
-		err = s.dropLogs()
-	}
-	if err != nil {
+	if err != nil && !s.gate.frozen.Load() {
 		return fmt.Errorf("close store: %w", err)
 	}
 	return nil
 }
 
-// flushIfAble flushes and tells whether it could: while the disk is full Pebble
-// would try for ever.
-func (s *Store) flushIfAble() bool {
-	// With a flush at work that cannot write, asking for another one would stall.
-	if s.Err() != nil || s.full.Load() || s.db.Metrics().MemTable.Count > 1 {
-		return false
-	}
-	done, err := s.db.AsyncFlush()
-	if err != nil {
-		return false
-	}
+// flushIfAble flushes if it can: while the disk is full Pebble would try for ever.
+func (s *Store) flushIfAble() {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	for {
-		select {
-		case <-done:
-			return s.Err() == nil
-		case <-s.stopped:
-			return false
-		case <-look.C:
-			if s.full.Load() {
-				return false
+	var done <-chan struct{}
+	for s.Err() == nil && !s.full.Load() {
+		// With a flush at work that cannot write, asking for another one would stall.
+		if done == nil && s.db.Metrics().MemTable.Count <= 1 {
+			var err error
+			if done, err = s.db.AsyncFlush(); err != nil {
+				return
 			}
 		}
-	}
-}
-
-// dropLogs removes all write-ahead logs but the newest, which are of no use
-// after a flush.
-func (s *Store) dropLogs() error {
-	names, err := s.cfg.FS.List(s.dbDir())
-	if err != nil {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".log") })
-	slices.Sort(names) // their numbers are six digits, and more only together
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
-	for _, name := range names[:max(0, len(names)-1)] {
-		if err := s.cfg.FS.Remove(s.cfg.FS.PathJoin(s.dbDir(), name)); err != nil {
-			return err
+		select {
+		case <-done:
+			return
+		case <-s.stopped:
+		case <-look.C:
 		}
 	}
-	return nil
 }
 
 // do has plan committed.

@@ -1,0 +1,64 @@
+package local
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/storage"
+)
+
+// TestLogs writes snapshots of an engine that are larger than a memtable: the
+// write-ahead logs they went through do not stay, and a stop right after one, while
+// it is still being flushed, leaves no more than an empty one.
+func TestLogs(t *testing.T) {
+	w := newWorkload(1)
+	fs := vfs.NewMem()
+	s, err := Open(steady(fs, w.clock))
+	must(t, err)
+	must(t, w.do(s, 0))
+	value := make([]byte, 1<<14)
+	rng := rand.NewChaCha8([32]byte{1})
+	snapshot := storage.Step{Cursor: 1}
+	for i := range 4 * int(s.cfg.MemTableSize) / len(value) {
+		rng.Read(value)
+		snapshot.Records = append(snapshot.Records, storage.Record{Key: []byte{'x', byte(i >> 8), byte(i)}, Value: append([]byte(nil), value...)})
+	}
+	for range 3 {
+		_, err := s.Commit(t.Context(), snapshot)
+		must(t, err)
+		must(t, s.flush())
+	}
+	if n := s.db.Metrics().WAL.ObsoleteFiles; n != 0 {
+		t.Errorf("%d write-ahead logs of no use are kept", n)
+	}
+	_, err = s.Commit(t.Context(), snapshot)
+	must(t, err)
+	dir := s.dbDir()
+	must(t, s.Close())
+	names, err := fs.List(dir)
+	must(t, err)
+	for _, name := range names {
+		info, err := fs.Stat(fs.PathJoin(dir, name))
+		must(t, err)
+		if strings.HasSuffix(name, ".log") && info.Size() > 64 {
+			t.Errorf("a clean stop leaves %d bytes in %s", info.Size(), name)
+		}
+	}
+	s, err = Open(steady(fs, w.clock))
+	must(t, err)
+	n := 0
+	for _, err := range s.Records(t.Context(), []byte{'x'}) {
+		must(t, err)
+		n++
+	}
+	if n != len(snapshot.Records) {
+		t.Errorf("%d records of %d", n, len(snapshot.Records))
+	}
+	if at, err := s.Cursor(t.Context()); err != nil || at != tokenwatch.Offset(1) {
+		t.Errorf("cursor %d, %v", at, err)
+	}
+	must(t, s.Close())
+}
