@@ -19,7 +19,7 @@ func (v *Inventory) Token(text string, now int64) (tokenwatch.TokenRecord, bool)
 	}
 	if u, ok := v.lineages[text]; ok {
 		var found tokenwatch.TokenRecord
-		v.walk(u, now, func(m moment, l *life) {
+		v.walk(u, u.told(now), func(m moment, l *life) {
 			if m.cause == nil && l.current >= 0 {
 				found = v.full(v.records[l.keys[l.current].token], now)
 			}
@@ -60,7 +60,11 @@ func (v *Inventory) full(r *record, now int64) tokenwatch.TokenRecord {
 		u = &Unit{tokens: []int32{r.at}}
 	}
 	var out tokenwatch.TokenRecord
-	v.walk(u, now, func(m moment, l *life) {
+	told := u.told(now)
+	if now == 0 { // there was no event yet
+		now = told
+	}
+	v.walk(u, told, func(m moment, l *life) {
 		if m.cause != nil {
 			return
 		}

@@ -3,6 +3,7 @@ package inventory
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/fxamacker/cbor/v2"
@@ -147,17 +148,39 @@ func (v *Inventory) unitOf(token tokenwatch.TokenID, lineage string, changed *ch
 	}
 	l, ok := v.lineages[lineage]
 	switch {
-	case !ok && u == nil:
-		u = &Unit{}
-		fallthrough
 	case !ok:
+		if u == nil {
+			u = &Unit{}
+		}
 		v.lineages[lineage] = u
 		u.lineages = append(u.lineages, lineage)
-		return u
+		return v.uniteNamed(u, lineage, changed)
 	case u == nil:
 		return l
 	}
 	return v.unite(u, l, changed)
+}
+
+// uniteNamed makes a unit one with those of the names that logs have of its lineage.
+func (v *Inventory) uniteNamed(u *Unit, lineage string, changed *changes) *Unit {
+	for _, issuer := range slices.Sorted(maps.Keys(v.issuers)) {
+		at, ok := v.byName[nameHash(tokenwatch.NameProviderID, issuer, lineage)]
+		if ok && v.records[at].goesBy(tokenwatch.NameProviderID, lineage) {
+			u = v.unite(u, v.grouped(v.records[at]), changed)
+		}
+	}
+	return u
+}
+
+// told is the time up to which what was said of the unit is to be shown: an
+// inventory holds from when it was made, however old the newest event is.
+func (u *Unit) told(now int64) int64 {
+	for _, h := range u.facts {
+		if h.imported != nil {
+			now = max(now, h.ns)
+		}
+	}
+	return now
 }
 
 // grouped returns the unit of a record, made if it has none.
