@@ -88,6 +88,9 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := tables.warn(func(text string) error { return say(c.stderr, "%s", shown(text)) }); err != nil {
+		return err
+	}
 	pipeline := keys.sealer(c, mapping, custom, tables)
 	out := bufio.NewWriter(c.stdout)
 	rows, rejects := 0, 0

@@ -102,6 +102,9 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if s.tables, err = openTables(config); err != nil {
 		return err
 	}
+	if err := s.tables.warn(func(text string) error { return say(c.stderr, "%s", shown(text)) }); err != nil {
+		return err
+	}
 	policies := defaultConfig().Policy
 	cmd.policyFlags.override(&policies)
 	if s.policies, err = loadPolicies(policies); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -107,7 +108,7 @@ func (f *tableFile) read() error {
 		err = keep(&f.inventory)(enrich.ParseInventory(contents[0]))
 	}
 	if err != nil {
-		return fmt.Errorf("read %s from %s: %w", f.name, f.paths[0], err)
+		return fmt.Errorf("read %s from %s: %w", f.name, strings.Join(f.paths, ", "), err)
 	}
 	return nil
 }
@@ -167,31 +168,45 @@ func (t *tables) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.En
 	return out
 }
 
-// digest is that of what was read last.
-func (f *tableFile) digest() [32]byte {
+// summary is of what was read last.
+func (f *tableFile) summary() enrich.Summary {
 	switch {
 	case f.networks != nil:
-		return f.networks.Summary().Digest
+		return f.networks.Summary()
 	case f.routes != nil:
-		return f.routes.Summary().Digest
+		return f.routes.Summary()
 	default:
-		return f.inventory.Summary().Digest
+		return f.inventory.Summary()
 	}
 }
 
-func (f *tableFile) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
-	var bodies []tokenwatch.Table
-	var s enrich.Summary
-	switch {
-	case f.networks != nil:
-		s = f.networks.Summary()
-	case f.routes != nil:
-		s = f.routes.Summary()
-	default:
-		bodies = p.Inventory(tenant, f.inventory)
+// unused says which columns of the table were not used; "" if all were. What
+// they are called is not said: without a line of names it would be content.
+func (f *tableFile) unused() string {
+	places := f.summary().Unused
+	if len(places) == 0 {
+		return ""
 	}
-	if bodies == nil {
-		bodies = []tokenwatch.Table{{Name: s.Table, Entries: s.Entries, Digest: s.Digest}}
+	return fmt.Sprintf("%s from %s: columns %v have names that are not known, and are not used", f.name, strings.Join(f.paths, ", "), places)
+}
+
+// warn calls say with what is odd about the tables.
+func (t *tables) warn(say func(string) error) error {
+	for _, f := range t.files {
+		if text := f.unused(); text != "" {
+			if err := say(text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *tableFile) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
+	s := f.summary()
+	bodies := []tokenwatch.Table{{Name: s.Table, Entries: s.Entries, Digest: s.Digest}}
+	if f.inventory != nil {
+		bodies = p.Inventory(tenant, f.inventory)
 	}
 	for i := range bodies {
 		out = append(out, tokenwatch.Entry{Tenant: tenant, Control: bodies[i].Control()})
@@ -231,7 +246,7 @@ func (w *works) reloadTables(ctx context.Context) error {
 func (w *works) logTables(ctx context.Context, files []*tableFile) error {
 	for _, f := range files {
 		noted := tokenwatch.DefaultTenant + "/" + f.name
-		sum := f.digest()
+		sum := f.summary().Digest
 		if w.noted[noted] == sum {
 			continue
 		}
@@ -244,7 +259,10 @@ func (w *works) logTables(ctx context.Context, files []*tableFile) error {
 			return quiet(ctx, fmt.Errorf("log table %s: %w", f.name, err))
 		}
 		w.noted[noted] = sum
-		w.log.Info("table loaded", "table", f.name)
+		w.log.Info("table loaded", "table", f.name, "entries", f.summary().Entries)
+		if text := f.unused(); text != "" {
+			w.log.Warn(text)
+		}
 	}
 	return nil
 }

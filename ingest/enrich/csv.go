@@ -13,9 +13,10 @@ import (
 // sheet reads CSV with a line of names. Names are compared in lower case and
 // without signs, so that as_name, AS-Name and "AS name" are one.
 type sheet struct {
-	r     *csv.Reader
-	names map[string]int
-	line  []string
+	r      *csv.Reader
+	names  map[string]int
+	unused []int // places, from 1, of columns that have a name, but none that is known
+	line   []string
 }
 
 // newSheet reads the line of names. missing, if not nil, are the names for a
@@ -41,15 +42,19 @@ func newSheet(data []byte, known map[string]bool, missing []string) (*sheet, err
 		first = nil
 	}
 	for i, name := range first {
-		if n := plain(name); known[n] {
-			if _, twice := s.names[n]; !twice {
-				s.names[n] = i
-			}
+		n := plain(name)
+		_, twice := s.names[n]
+		switch {
+		case known[n] && !twice:
+			s.names[n] = i
+		case n != "":
+			s.unused = append(s.unused, i+1)
 		}
 	}
 	if len(s.names) > 0 || missing == nil {
 		return s, nil
 	}
+	s.unused = nil
 	for i, name := range missing {
 		s.names[name] = i
 	}
@@ -160,6 +165,7 @@ func (n *Networks) addCSV(data []byte) error {
 	if !s.has(cidrNames...) && !(s.has(fromNames...) && s.has(toNames...)) {
 		return wrong(1, "no column is called cidr, or start and end")
 	}
+	n.unused = append(n.unused, s.unused...)
 	before := n.entries
 	for {
 		more, err := s.next()

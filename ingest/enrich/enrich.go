@@ -103,6 +103,7 @@ type Summary struct {
 	Table   string   // networks or routes
 	Entries int      // 0 where they are not counted
 	Digest  [32]byte // SHA-256 of the files
+	Unused  []int    // places, from 1, of columns of CSV whose names are not known
 }
 
 func digest(data []byte) [32]byte { return sha256.Sum256(data) }

@@ -18,6 +18,7 @@ type Inventory struct {
 	Tokens []Token
 	Time   time.Time // as of when; zero if the file does not tell
 	sum    [32]byte
+	unused []int
 }
 
 // Token is one of them. Times are UTC nanoseconds; 0 is not told.
@@ -35,7 +36,7 @@ type Key struct {
 
 // Summary says what was read.
 func (v *Inventory) Summary() Summary {
-	return Summary{tokenwatch.TableInventory, len(v.Tokens), v.sum}
+	return Summary{tokenwatch.TableInventory, len(v.Tokens), v.sum, v.unused}
 }
 
 // ErrNoTokens says that a file is a table, but names no token.
@@ -111,6 +112,7 @@ func (v *Inventory) addCSV(data []byte) error {
 	if err != nil {
 		return err
 	}
+	v.unused = s.unused
 	for {
 		more, err := s.next()
 		if err != nil || !more {

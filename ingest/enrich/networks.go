@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/oschwald/maxminddb-golang/v2"
+
+	"github.com/tokenwatch/tokenwatch"
 )
 
 // Network is what a table says of the addresses of a range.
@@ -29,11 +32,14 @@ type Networks struct {
 	memo     *memo
 	sum      [32]byte
 	entries  int
+	unused   []int
 	building []span
 }
 
 // ErrNoNetworks says that a file is a table, but names no range.
 var ErrNoNetworks = errors.New("it holds no networks")
+
+var errNoTable = errors.New("it is neither CSV nor a whole MaxMind database")
 
 // ParseNetworks reads tables: CSV with a line of names, or MaxMind databases.
 // What an earlier one says of an address counts before what a later one says.
@@ -43,6 +49,8 @@ func ParseNetworks(files ...[]byte) (*Networks, error) {
 		var err error
 		if isMaxMind(data) {
 			err = n.addMaxMind(data)
+		} else if bytes.IndexByte(data, 0) >= 0 {
+			err = errNoTable
 		} else {
 			err = n.addCSV(data)
 		}
@@ -63,7 +71,9 @@ func ParseNetworks(files ...[]byte) (*Networks, error) {
 }
 
 // Summary says what was read.
-func (n *Networks) Summary() Summary { return Summary{"networks", n.entries, n.sum} }
+func (n *Networks) Summary() Summary {
+	return Summary{tokenwatch.TableNetworks, n.entries, n.sum, n.unused}
+}
 
 // Lookup returns what is known of an address, nil if nothing is.
 func (n *Networks) Lookup(a netip.Addr) *Network {

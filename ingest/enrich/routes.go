@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tokenwatch/tokenwatch"
 )
 
 // Route is what a table says of a method and a path.
@@ -22,6 +24,7 @@ type Routes struct {
 	root    node
 	sum     [32]byte
 	entries int
+	unused  []int
 }
 
 // node is a place in the tree of path segments. A plain segment goes before one
@@ -58,7 +61,9 @@ func ParseRoutes(data []byte) (*Routes, error) {
 }
 
 // Summary says what was read.
-func (r *Routes) Summary() Summary { return Summary{"routes", r.entries, r.sum} }
+func (r *Routes) Summary() Summary {
+	return Summary{tokenwatch.TableRoutes, r.entries, r.sum, r.unused}
+}
 
 var (
 	templateNames = []string{"route", "template", "path", "pattern", "uri", "endpoint", "url"}
@@ -76,6 +81,7 @@ func (r *Routes) addCSV(data []byte) error {
 	if !s.has(templateNames...) {
 		return wrong(1, "no column is called route")
 	}
+	r.unused = s.unused
 	for {
 		more, err := s.next()
 		if err != nil || !more {
