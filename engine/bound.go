@@ -130,7 +130,7 @@ func (t *tenant) explode(e *entity, o *overflow, settled bool) error {
 
 // full tells whether there is room for no further entity of a kind.
 func (s *shard) full(kind tokenwatch.EntityKind) bool {
-	return len(s.entities[kind]) >= s.room()
+	return s.known(kind) >= s.room()
 }
 
 // room is how many entities of each kind the shard may have.
@@ -185,20 +185,16 @@ func (s *shard) sweep(hour int32) {
 			continue
 		}
 		last := e.usual.Last / 24
-		taken, _ := e.usual.Today.Sources.Counts()
-		few := e.usual.Hours == 0 && e.usual.Shared < 2 && taken < 2
-		if few && last < day-1 || last < day-keepDays {
+		if traitsOf(&e.usual)&habitual == 0 && last < day-1 || last < day-keepDays {
 			s.forget(e)
 		}
 	}
+	s.sweepAsleep(tokenwatch.EntityAddress, func(z *sleeper) bool {
+		return z.traits&habitual == 0 && z.last/24 < day-1 || z.last/24 < day-keepDays
+	})
 	for _, kind := range [...]tokenwatch.EntityKind{tokenwatch.EntityToken, tokenwatch.EntityActor} {
-		if len(s.entities[kind])*10 < s.room()*9 {
-			continue
-		}
-		for _, e := range s.entities[kind] {
-			if len(e.windows) == 0 && len(e.incidents) == 0 && e.usual.Last/24 < day-keepDays {
-				s.drop(e)
-			}
+		if s.known(kind)*10 >= s.room()*9 {
+			s.sweepAsleep(kind, func(z *sleeper) bool { return z.last/24 < day-keepDays })
 		}
 	}
 }
@@ -206,6 +202,5 @@ func (s *shard) sweep(hour int32) {
 // drop forgets an entity.
 func (s *shard) drop(e *entity) {
 	delete(s.entities[e.Kind], e.hash)
-	e.gone = true
-	s.dropped = append(s.dropped, string(entityKey(recBaseline, s.name, e.Entity)))
+	s.dropped = append(s.dropped, baselineKey(s.name, e.Kind, e.hash))
 }

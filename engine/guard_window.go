@@ -120,9 +120,9 @@ func sortedCandidates(m map[candidateKey]*candidate) []candidateKey {
 // judgeWindow asks one, and tells its breach what has changed.
 func (g *guard) judgeWindow(c *candidate) error {
 	p := g.policy(c.Policy)
-	e := g.known(tokenwatch.Entity{Kind: tokenwatch.EntityToken, ID: string(c.Token)})
+	e := g.awake(tokenwatch.EntityToken, g.hash.String(string(c.Token)))
 	if p == nil || e == nil {
-		return nil // the policy is not in use any more, or there was no room for the token
+		return nil // the policy is not in use any more, there was no room for the token, or the window has settled
 	}
 	at, ok := e.find(c.Hour)
 	if !ok {

@@ -149,7 +149,7 @@ func (t *tenant) anchor(x *told, causes []*cause) (*entity, string, error) {
 	}
 	if l := t.lives.byToken[tokenwatch.TokenID(x.e.ID)]; l != nil && x.e.Kind == tokenwatch.EntityToken {
 		for _, id := range l.tokens {
-			if e := t.named(tokenwatch.EntityToken, t.hash.String(string(id))); e != nil && e != x.e && t.tells(e, x) {
+			if e := t.awake(tokenwatch.EntityToken, t.hash.String(string(id))); e != nil && e != x.e && t.tells(e, x) {
 				return e, "has another secret that was used alike", nil
 			}
 		}
@@ -182,12 +182,8 @@ func (t *tenant) addressed(a netip.Addr) *entity {
 	if !a.IsValid() {
 		return nil
 	}
-	return t.named(tokenwatch.EntityAddress, feature.AddrHash(t.hash, a.As16()))
-}
-
-// named finds an entity, nil if there is none.
-func (t *tenant) named(kind tokenwatch.EntityKind, hash uint64) *entity {
-	return t.shardOf(hash).entities[kind][hash]
+	hash := feature.AddrHash(t.hash, a.As16())
+	return t.shardOf(hash).wake(tokenwatch.EntityAddress, hash)
 }
 
 // tells tells whether an entity has a finding of its own of an hour's day, up to that

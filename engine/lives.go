@@ -33,7 +33,7 @@ type heir struct {
 	_        struct{} `cbor:",toarray"`
 	Hour     int32
 	From, To tokenwatch.TokenID
-	from     *entity // of From, once there is one
+	from     *entity // of From, while a batch is judged; nil if there is none
 }
 
 func newLives() lives {
@@ -155,7 +155,7 @@ func (t *tenant) judgeMints(hour int32) {
 			m.Depth = min(p.Mint.Depth, 100) + 1
 		}
 		for _, token := range p.tokens {
-			if e := t.token(token); e != nil {
+			if e := t.awake(tokenwatch.EntityToken, t.hash.String(string(token))); e != nil {
 				m.Odd = m.Odd || e.oddBy(at)
 			}
 		}
@@ -168,6 +168,7 @@ func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
 		return
 	}
 	l := t.lives.of(f.Token, f.Lineage)
+	t.tie(l)
 	m := baseline.Moment{Millis: millis, Kind: f.Kind, Until: f.Until / 1e6, Scopes: t.scopes(f.Scopes)}
 	switch f.Kind {
 	case tokenwatch.FactCreated:
@@ -205,9 +206,8 @@ func (e *entity) oddBy(hour int32) bool {
 // another one.
 func (t *tenant) findHeirs() {
 	for i := range t.lives.heirs {
-		if h := &t.lives.heirs[i]; h.from == nil {
-			h.from = t.token(h.From)
-		}
+		h := &t.lives.heirs[i]
+		h.from = t.token(h.From)
 	}
 }
 
@@ -261,10 +261,10 @@ func isDecoy(in *tokenwatch.InventoryToken) bool {
 	return false
 }
 
-// tie gives the entities of a life's tokens, as far as there are any, to it.
+// tie gives the entities of a life's tokens, as far as they are awake, to it.
 func (t *tenant) tie(l *life) {
 	for _, token := range l.tokens {
-		if e := t.token(token); e != nil {
+		if e := t.awake(tokenwatch.EntityToken, t.hash.String(string(token))); e != nil {
 			e.life = &l.Life
 		}
 	}
@@ -273,7 +273,7 @@ func (t *tenant) tie(l *life) {
 // token returns the entity of a token, nil if there is none.
 func (t *tenant) token(id tokenwatch.TokenID) *entity {
 	hash := t.hash.String(string(id))
-	return t.shardOf(hash).entities[tokenwatch.EntityToken][hash]
+	return t.shardOf(hash).wake(tokenwatch.EntityToken, hash)
 }
 
 // inherit gives tokens that follow others by rotation, up to and with an hour, the

@@ -60,7 +60,7 @@ func bandOf(v *baseline.View, first int32, step, n int) tokenwatch.Series {
 	return s
 }
 
-// known finds an entity, nil if there is no such.
+// known finds an entity as it is, nil if there is no such.
 func (t *tenant) known(of tokenwatch.Entity) *entity {
 	if of.Kind >= tokenwatch.NumEntityKinds {
 		return nil
@@ -73,5 +73,5 @@ func (t *tenant) known(of tokenwatch.Entity) *entity {
 		}
 		hash = feature.AddrHash(t.hash, a.As16())
 	}
-	return t.shardOf(hash).entities[of.Kind][hash]
+	return t.shardOf(hash).peek(of.Kind, hash)
 }

@@ -21,8 +21,11 @@ import (
 type shard struct {
 	*tenant
 	index, count uint64
-	// entities are by the hash of their ids, as values are told apart.
+	// entities are by the hash of their ids, as values are told apart: those that are
+	// awake, and those that sleep.
 	entities   [tokenwatch.NumEntityKinds]map[uint64]*entity
+	asleep     [tokenwatch.NumEntityKinds]map[uint64]sleeper
+	packing    []byte
 	open       map[int32][]*entity  // which have a window open, by hour
 	incidental map[*entity]struct{} // which have incidents
 	busy       []*entity            // that the batches at hand are about
@@ -31,8 +34,7 @@ type shard struct {
 	pool       window.Pool
 	subject    detect.Subject // of the judgement at hand
 	signals    []tokenwatch.Signal
-	changed    []*entity // whose settled state differs from the snapshot's
-	dropped    []string  // keys of the snapshot to delete
+	dropped    []string // keys of the snapshot to delete
 	out        []tokenwatch.Finding
 	told       []telling                 // incidents of which out tells
 	spilled    map[int32]*overflow       // since gather, by hour
@@ -50,8 +52,7 @@ type entity struct {
 	windows   []*window.Window // open, in order of their hours
 	incidents []*finding.Incident
 	life      *baseline.Life // of a token, as far as something is told
-	changed   bool           // listed in shard.changed
-	gone      bool           // dropped
+	changed   bool           // its settled state differs from the snapshot's
 	// parts and lastPart are the first and last of the entity's parts, see part.
 	parts, lastPart int32
 }
@@ -71,8 +72,8 @@ type touch struct {
 func newShard(t *tenant, index, count int) *shard {
 	return &shard{
 		tenant: t, index: uint64(index), count: uint64(count),
-		entities: [tokenwatch.NumEntityKinds]map[uint64]*entity{{}, {}, {}},
-		open:     map[int32][]*entity{}, incidental: map[*entity]struct{}{}, tallies: map[int32]*baseline.Tally{},
+		entities: [tokenwatch.NumEntityKinds]map[uint64]*entity{{}, {}, {}}, asleep: [tokenwatch.NumEntityKinds]map[uint64]sleeper{{}, {}, {}},
+		open: map[int32][]*entity{}, incidental: map[*entity]struct{}{}, tallies: map[int32]*baseline.Tally{},
 	}
 }
 
@@ -132,7 +133,7 @@ func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, 
 		if !slices.ContainsFunc(rows, func(row uint32) bool { return s.counts(kind, r, row) }) {
 			return
 		}
-		if s.full(kind) {
+		if e = s.wake(kind, hash); e == nil && s.full(kind) {
 			for _, row := range rows {
 				if s.counts(kind, r, row) {
 					s.spill(r, int(row), kind)
@@ -140,7 +141,9 @@ func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, 
 			}
 			return
 		}
-		e = s.make(kind, hash, id())
+		if e == nil {
+			e = s.make(kind, hash, id())
+		}
 	}
 	s.parts = append(s.parts, part{from: r, rows: rows})
 	at := int32(len(s.parts))
@@ -194,7 +197,7 @@ func (s *shard) mine(hash uint64) bool { return hash%s.count == s.index }
 
 // entity returns the entity of a kind and id, made if need be.
 func (s *shard) entity(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
-	if e := s.entities[kind][hash]; e != nil {
+	if e := s.wake(kind, hash); e != nil {
 		return e
 	}
 	return s.make(kind, hash, strings.Clone(id))
@@ -420,6 +423,7 @@ func (s *shard) learnHour(hour int32, delta *baseline.Epoch) {
 		s.forgetIncidents(e, hour)
 	}
 	s.sweep(hour)
+	s.rest()
 }
 
 // listen opens a window for each token whose silence is worth judging, in the hour that
@@ -435,6 +439,7 @@ func (s *shard) listen(hour int32) {
 			s.addWindow(e, window.New(hour))
 		}
 	}
+	s.listenAsleep(hour)
 }
 
 func clearJudged(list []judged) []judged {
@@ -450,7 +455,6 @@ func (s *shard) learnWindow(j *judged, common *baseline.Common, delta *baseline.
 	if e.windows[0].Empty() {
 		// Opened by listen: there is nothing to learn.
 		e.windows = slices.Delete(e.windows, 0, 1)
-		s.change(e)
 		return
 	}
 	e.usual.Learn(e.windows[0], baseline.Lesson{
@@ -539,9 +543,4 @@ func (s *shard) forgetIncidents(e *entity, hour int32) {
 	}
 }
 
-func (s *shard) change(e *entity) {
-	if !e.changed {
-		e.changed = true
-		s.changed = append(s.changed, e)
-	}
-}
+func (s *shard) change(e *entity) { e.changed = true }

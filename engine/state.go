@@ -28,7 +28,7 @@ const (
 	recLife     = 'l' // tenant, lineage or token → lifeRecord
 	recTenant   = 't' // tenant → tenantRecord
 	recCauses   = 'c' // tenant → causesRecord
-	recBaseline = 'b' // tenant, kind, entity → baseline.Usual
+	recBaseline = 'b' // tenant, kind, hash of the entity → its id and packed baseline, see sleeper
 	recIncident = 'i' // tenant, kind, entity, day → finding.Incident
 	recWindow   = 'w' // tenant, kind, entity, hour → window.Window
 	recGuard    = 'j' // tenant, kind … → see guard
@@ -44,7 +44,7 @@ const (
 // change that makes older ones mean something else; those are then left aside, and the
 // log is read again from its beginning: nothing is in a snapshot that is not made of the
 // log. Incidents that can be read are kept, since their revisions are numbered.
-const stateLayout = 3
+const stateLayout = 4
 
 // snapshotRecord says where the log goes on, and how the snapshot is laid out.
 type snapshotRecord struct {
@@ -108,6 +108,11 @@ func entityKey(record byte, tenant string, e tokenwatch.Entity) []byte {
 	return appendPart(append(key, byte(e.Kind)), e.ID)
 }
 
+func baselineKey(tenant string, kind tokenwatch.EntityKind, hash uint64) string {
+	key := append(appendPart([]byte{recBaseline}, tenant), byte(kind))
+	return string(binary.BigEndian.AppendUint64(key, hash))
+}
+
 func incidentKey(tenant string, e tokenwatch.Entity, day int32) string {
 	return string(binary.BigEndian.AppendUint32(entityKey(recIncident, tenant, e), uint32(day)))
 }
@@ -133,7 +138,9 @@ func (e *Engine) commit(ctx context.Context) error {
 		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
 	}
 	if e.rows >= e.cfg.SnapshotRows {
+		e.taking.Lock()
 		step.Records = append(step.Records, e.snapshot()...)
+		e.taking.Unlock()
 		e.rows = 0
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.noted)) {
@@ -251,25 +258,49 @@ func (s *shard) records(out *[]storage.Record) {
 		*out = append(*out, storage.Record{Key: []byte(key)})
 	}
 	s.dropped = s.dropped[:0]
-	for _, e := range s.changed {
-		e.changed = false
-		if e.gone {
-			continue
+	for kind := range s.entities {
+		kind := tokenwatch.EntityKind(kind)
+		for hash, z := range s.asleep[kind] {
+			if z.traits&unsaved == 0 {
+				continue
+			}
+			z.traits &^= unsaved
+			s.asleep[kind][hash] = z
+			*out = append(*out, storage.Record{Key: []byte(baselineKey(s.name, kind, hash)), Value: []byte(z.packed)})
 		}
-		if e.usual.Last != 0 {
-			*out = append(*out, storage.Record{Key: entityKey(recBaseline, s.name, e.Entity), Value: encode(&e.usual)})
-		}
-		for _, in := range e.incidents {
-			*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encodeIncident(in)})
+		for hash, e := range s.entities[kind] {
+			if e.changed {
+				r := storage.Record{Key: []byte(baselineKey(s.name, kind, hash))}
+				if e.usual.Last != 0 { // or else it begins anew
+					r.Value = []byte(s.sleeper(e).packed)
+				}
+				*out = append(*out, r)
+			}
+			s.incidents(e, out)
 		}
 	}
-	s.changed = s.changed[:0]
+	if s.index == 0 {
+		for _, e := range s.groups {
+			s.incidents(e, out)
+		}
+	}
 	for _, hour := range slices.Sorted(maps.Keys(s.open)) {
 		for _, e := range s.open[hour] {
 			at, _ := e.find(hour)
 			e.windows[at].Stored = true
 			*out = append(*out, storage.Record{Key: []byte(windowKey(s.name, e.Entity, hour)), Value: encode(e.windows[at])})
 		}
+	}
+}
+
+// incidents puts those of an entity that has changed.
+func (s *shard) incidents(e *entity, out *[]storage.Record) {
+	if !e.changed {
+		return
+	}
+	e.changed = false
+	for _, in := range e.incidents {
+		*out = append(*out, storage.Record{Key: []byte(incidentKey(s.name, e.Entity, in.Day)), Value: encodeIncident(in)})
 	}
 }
 
@@ -360,7 +391,9 @@ func (e *Engine) loadRecord(r storage.Record) error {
 		return t.loadVerdicts(r)
 	case recGuard:
 		return t.guard.load(rest, r)
-	case recBaseline, recIncident, recWindow:
+	case recBaseline:
+		return t.loadBaseline(rest, r)
+	case recIncident, recWindow:
 		return t.loadEntity(record, rest, r)
 	default:
 		return corrupt(r)
@@ -383,6 +416,22 @@ func (t *tenant) loadTenant(r storage.Record) error {
 	return nil
 }
 
+// loadBaseline takes back an entity, asleep.
+func (t *tenant) loadBaseline(key []byte, r storage.Record) error {
+	if len(key) != 9 || key[0] >= byte(tokenwatch.NumEntityKinds) {
+		return corrupt(r)
+	}
+	z := sleeper{packed: string(r.Value)}
+	_, usual, ok := z.read()
+	if !ok {
+		return corrupt(r)
+	}
+	z.last, z.traits = usual.Last, traitsOf(&usual)
+	hash := binary.BigEndian.Uint64(key[1:])
+	t.shardOf(hash).asleep[key[0]][hash] = z
+	return nil
+}
+
 func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 	if len(key) == 0 || key[0] > byte(tokenwatch.EntityGroup) {
 		return corrupt(r)
@@ -397,8 +446,6 @@ func (t *tenant) loadEntity(record byte, key []byte, r storage.Record) error {
 		return corrupt(r)
 	}
 	switch record {
-	case recBaseline:
-		return decode(r, &e.usual)
 	case recIncident:
 		in := new(finding.Incident)
 		band, err := decoding.UnmarshalFirst(r.Value, in)

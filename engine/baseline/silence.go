@@ -3,26 +3,30 @@ package baseline
 // longestSilence is for how many days on the silence of a token is told.
 const longestSilence = 4
 
-// Silence tells whether the entity, which is one for every day, has not been active for
-// two days or more before a day.
-func (u *Usual) Silence(day int32) bool {
-	silent := day - u.Last/24 - 1
-	if u.Hours == 0 || silent < 2 || silent > longestSilence {
-		return false
-	}
-	days, active := u.silence(day)
-	return days >= 7 && 4*active >= 3*days
+// Silence tells whether an entity whose last active hour was the given one has not been
+// active for two days or more before a day, and not for so long that it was told.
+func Silence(last, day int32) bool {
+	silent := day - last/24 - 1
+	return silent >= 2 && silent <= longestSilence
 }
 
-// silence counts the days that are known before the silence, and the active ones.
-func (u *Usual) silence(day int32) (days, active int) {
+// Silence tells whether the entity, which is one for every day, has not been active for
+// two days or more before a day.
+func (u *Usual) Silence(day int32) bool { return Silence(u.Last, day) && u.Daily() }
+
+// Daily tells whether the entity was active on nearly every day up to its last one.
+func (u *Usual) Daily() bool {
+	if u.Hours == 0 {
+		return false
+	}
+	days, active := 0, 0
 	for d := u.firstFull(); d < u.Last/24; d++ {
 		days++
 		if u.Volume.total(d) > 0 {
 			active++
 		}
 	}
-	return days, active
+	return days >= 7 && 4*active >= 3*days
 }
 
 // firstFull is the first day of which a total is kept and that is known as a whole.

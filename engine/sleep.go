@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/window"
+)
+
+// An entity that has neither an open window nor an incident is asleep: what is left of
+// it is its packed baseline. It falls asleep when the last hour it was active in has
+// settled, and wakes when something about it comes. Nothing that is told depends on
+// which entities sleep: a baseline that was packed in between is the same.
+
+// sleeper is an entity that is asleep.
+type sleeper struct {
+	packed string // its id, and then its baseline
+	last   int32  // hour of the last window learned
+	traits uint8
+}
+
+// What need be known of a sleeper while it sleeps.
+const (
+	unsaved  = 1 << iota // its settled state differs from the snapshot's
+	daily                // see baseline.Usual.Daily
+	habitual             // an address that has habits or several tokens of its own, see sweep
+)
+
+func traitsOf(u *baseline.Usual) (traits uint8) {
+	if u.Daily() {
+		traits |= daily
+	}
+	if taken, _ := u.Today.Sources.Counts(); u.Hours > 0 || u.Shared >= 2 || taken >= 2 {
+		traits |= habitual
+	}
+	return traits
+}
+
+// rest puts to sleep all who have nothing more to do.
+func (s *shard) rest() {
+	for kind := range s.entities {
+		for hash, e := range s.entities[kind] {
+			if len(e.windows) > 0 || len(e.incidents) > 0 {
+				continue
+			}
+			if e.usual.Last == 0 { // nothing is known of it
+				s.drop(e)
+				continue
+			}
+			z := s.sleeper(e)
+			if e.changed {
+				z.traits |= unsaved
+			}
+			delete(s.entities[kind], hash)
+			s.asleep[kind][hash] = z
+		}
+	}
+}
+
+func (s *shard) sleeper(e *entity) sleeper {
+	s.packing = e.usual.Pack(appendPart(s.packing[:0], e.ID))
+	return sleeper{packed: string(s.packing), last: e.usual.Last, traits: traitsOf(&e.usual)}
+}
+
+// read returns who a sleeper is. It is an error if its bytes are no entity.
+func (z *sleeper) read() (id string, usual baseline.Usual, ok bool) {
+	id, packed, ok := cutPart([]byte(z.packed))
+	if !ok {
+		return "", usual, false
+	}
+	usual, err := baseline.Unpack(packed)
+	return id, usual, err == nil
+}
+
+// wake returns the entity of a hash, nil if there is none.
+func (s *shard) wake(kind tokenwatch.EntityKind, hash uint64) *entity {
+	if e := s.entities[kind][hash]; e != nil {
+		return e
+	}
+	z, ok := s.asleep[kind][hash]
+	if !ok {
+		return nil
+	}
+	id, usual, ok := z.read()
+	if !ok {
+		panic("engine: a sleeping entity cannot be read") // it was packed here, or tried when it was loaded
+	}
+	delete(s.asleep[kind], hash)
+	e := s.make(kind, hash, strings.Clone(id))
+	e.usual, e.changed = usual, z.traits&unsaved != 0
+	return e
+}
+
+// peek returns the entity of a hash as it is, without waking it; nil if there is none.
+func (s *shard) peek(kind tokenwatch.EntityKind, hash uint64) *entity {
+	if e := s.entities[kind][hash]; e != nil {
+		return e
+	}
+	z, ok := s.asleep[kind][hash]
+	if !ok {
+		return nil
+	}
+	id, usual, _ := z.read()
+	return &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash, usual: usual}
+}
+
+// awake returns the entity of a hash, nil if there is none or it has no window open and
+// no incident.
+func (t *tenant) awake(kind tokenwatch.EntityKind, hash uint64) *entity {
+	return t.shardOf(hash).entities[kind][hash]
+}
+
+// known is how many entities of a kind there are.
+func (s *shard) known(kind tokenwatch.EntityKind) int {
+	return len(s.entities[kind]) + len(s.asleep[kind])
+}
+
+// listenAsleep wakes the tokens whose silence is worth judging in an hour, and opens a
+// window for each.
+func (s *shard) listenAsleep(hour int32) {
+	day := hour / 24
+	var silent []uint64
+	for hash, z := range s.asleep[tokenwatch.EntityToken] {
+		if z.traits&daily != 0 && baseline.Silence(z.last, day) {
+			silent = append(silent, hash)
+		}
+	}
+	slices.Sort(silent)
+	for _, hash := range silent {
+		s.addWindow(s.wake(tokenwatch.EntityToken, hash), window.New(hour))
+	}
+}
+
+// sweepAsleep drops those sleepers of a kind that need not be kept.
+func (s *shard) sweepAsleep(kind tokenwatch.EntityKind, old func(z *sleeper) bool) {
+	for hash, z := range s.asleep[kind] {
+		if old(&z) {
+			delete(s.asleep[kind], hash)
+			s.dropped = append(s.dropped, baselineKey(s.name, kind, hash))
+		}
+	}
+}
