@@ -205,7 +205,7 @@ func rows(entries []tokenwatch.Entry) map[string]int {
 
 // blatant is an attack that leaves a finding: a new actor doing what nobody did.
 func blatant(name string) string {
-	return string(attack(name, 0, []byte(`{"time":"2026-03-02T12:00:00Z"}`)))
+	return string(attack(name, 0, "2026-03-02T12:00:00Z"))
 }
 
 // TestAgain is V02 and V03: a batch that comes three times is stored once, and
