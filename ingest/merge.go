@@ -116,7 +116,7 @@ func (m *merger) open(inputs []Input) error {
 		if m.c.Chosen != nil {
 			m.c.Chosen(in.Name, f.Name)
 		}
-		if h.worker, err = m.p.newWorker(m.c.Tenant, f); err != nil {
+		if h.worker, err = m.p.newWorker(workerKey{m.c.Tenant, f.Name}, f); err != nil {
 			return fmt.Errorf("read %s: %w", in.Name, err)
 		}
 		h.sealer = m.sealer // one sealer fills a builder

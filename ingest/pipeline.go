@@ -42,9 +42,7 @@ type Pipeline struct {
 	budget  *budget
 	chooser *chooser
 	buffers sync.Pool // of *bufio.Reader
-
-	mu      sync.Mutex
-	workers map[workerKey]*sync.Pool // of *worker
+	idle    idle
 }
 
 // New returns a Pipeline that submits to a Batcher. A Pipeline that only seals
@@ -57,7 +55,6 @@ func New(b *Batcher, c Config) *Pipeline {
 		budget:  newBudget(c.InFlight, c.RetryAfter),
 		chooser: newChooser(c.MaxInputs, c.Format),
 		buffers: sync.Pool{New: func() any { return bufio.NewReaderSize(nil, sampleBytes) }},
-		workers: make(map[workerKey]*sync.Pool),
 	}
 }
 
@@ -116,14 +113,13 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 	if err != nil {
 		return Submission{}, "", err
 	}
-	pool := p.pool(d.Tenant, f)
-	w, err := p.worker(pool, d.Tenant, f)
+	w, err := p.worker(d.Tenant, f)
 	if err != nil {
 		return Submission{}, "", err
 	}
 	w.begin(d.Source, d.Format == source.FormatAuto)
 	if w.sealer.Holds(w.source.Text()) {
-		pool.Put(w)
+		p.idle.put(w)
 		return Submission{}, "", &tokenwatch.Refusal{Reason: tokenwatch.RefusedArgument, Detail: "the name of the source holds a credential"}
 	}
 	from := input{d.Tenant, d.Source}
@@ -134,7 +130,7 @@ func (p *Pipeline) seal(d source.Delivery, in *body) (_ Submission, _ string, er
 	records, rejects, read, names := w.records, w.rejects, w.format, w.sealer.TakeNamed()
 	if w.faults == 0 && read.Name == f.Name { // not after a panic: it may hold half a request
 		w.rejects = nil
-		pool.Put(w)
+		p.idle.put(w)
 	}
 	if err = errors.Join(err, broken); err != nil {
 		return Submission{}, "", err

@@ -19,6 +19,7 @@ import (
 // worker turns records of one tenant in one format into sealed rows. It is used
 // by one goroutine at a time, and reused.
 type worker struct {
+	key    workerKey
 	format format.Format // zero but for Frame: none was found
 	config format.Config
 	parser format.Parser // nil: no format was found

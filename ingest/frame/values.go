@@ -135,7 +135,10 @@ func single(line []byte) bool {
 		if i += k + 1; i >= len(line) {
 			return true
 		}
-		if rest := bytes.TrimLeft(line[i:], " \t\r"); rest[0] == '{' {
+		for line[i] == ' ' || line[i] == '\t' || line[i] == '\r' { // it ends with a brace
+			i++
+		}
+		if line[i] == '{' {
 			return false
 		}
 	}

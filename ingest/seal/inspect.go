@@ -87,6 +87,9 @@ func (s *Sealer) inspectCoded(i, depth int) {
 			if !s.spend(i, len(t)) {
 				continue
 			}
+			if !s.plain && !heard(t) {
+				continue
+			}
 			if has := look(t); has&suspicious != 0 {
 				s.inspect(i, depth+1, has, false, false)
 			}

@@ -36,6 +36,17 @@ func (l *listener) hears(c byte) bool {
 	return l.run >= minRun
 }
 
+// heard tells whether a listener hears something in decoded bytes.
+func heard(t []byte) bool {
+	var l listener
+	for _, c := range t {
+		if l.hears(c) {
+			return true
+		}
+	}
+	return false
+}
+
 // announced tells whether c after the bytes of last is the sign of something.
 func announced(last uint32, c byte) bool {
 	a, b := byte(last>>8), byte(last)

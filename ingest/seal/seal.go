@@ -23,6 +23,7 @@ type Sealer struct {
 	values  []latest // by place of the attr's key in the batch
 	clean   cleanCache
 	fields  []field
+	asides  []aside
 	spans   []span
 	views   [maxViews]view
 	arena   []byte // copies that live as long as the row
@@ -88,8 +89,8 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	if s.cfg.DropAttrs {
 		row.Attrs = row.Attrs[:0]
 	}
-	s.collect(row)
 	s.work = 1 << 16
+	s.collect(row)
 	for i := range s.fields {
 		s.work += 64 * len(s.fields[i].text)
 	}
@@ -111,6 +112,7 @@ func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 		odd |= f.has & hasOdd
 	}
 	if !s.needles.empty() {
+		s.listAsides(row)
 		s.needles.index()
 		if len(s.needles.short) > 0 && !s.plain {
 			s.collectShort(row)
@@ -147,7 +149,7 @@ func (s *Sealer) begin(b *tokenwatch.Builder) {
 		s.builder = b
 		s.epoch++
 	}
-	s.fields, s.spans, s.names = s.fields[:0], s.spans[:0], s.names[:0]
+	s.fields, s.asides, s.spans, s.names = s.fields[:0], s.asides[:0], s.spans[:0], s.names[:0]
 	s.arena = s.arena[:0]
 	s.needles.reset()
 }
@@ -247,7 +249,7 @@ func note(row *tokenwatch.Row, c tokenwatch.Col, has survey) {
 
 // collect lists the row's texts, but for columns so short and plain that only a
 // short needle can be in them. Texts that the batch has already are not surveyed
-// again.
+// again: where there is no needle yet, they are set aside until there is one.
 func (s *Sealer) collect(row *tokenwatch.Row) {
 	for left := uint64(row.Filled() & textSet); left != 0; left &= left - 1 {
 		c := tokenwatch.Col(bits.TrailingZeros64(left))
@@ -260,8 +262,10 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 		switch {
 		case n == isNoted && len(t) < minShared:
 		case n&isNoted != 0:
-			f := s.field(c, t)
-			f.known, f.has = true, survey(n)
+			if !s.setAside(len(t), aside{attr: -1, col: c, has: survey(n)}) {
+				f := s.field(c, t)
+				f.known, f.has = true, survey(n)
+			}
 		case s.plain || !isShort(t):
 			s.field(c, t)
 		case repeats:
@@ -270,21 +274,30 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 	}
 	for i := range row.Attrs {
 		a := &row.Attrs[i]
-		key, n := field{text: a.Key, attr: int32(i), key: true, looks: true, repeats: true}, tokenwatch.Note(0)
+		n := tokenwatch.Note(0)
 		if !s.plain {
 			n = s.builder.KnowKey(a)
 		}
-		if n&isNoted == 0 {
+		known := n&isNoted != 0
+		if !known {
 			n = keyNote(a.Key)
-		} else {
-			key.known, key.has = true, survey(n)
 		}
-		key.note = n &^ isNoted
-		value := field{text: a.Value, attr: int32(i), looks: n&namesID == 0, repeats: true, named: noted(n)}
-		if l := s.latest(a); l != nil && l.batch == s.epoch && bytes.Equal(l.text, a.Value) {
-			value.known, value.has = true, l.has
+		if !known || !s.setAside(len(a.Key), aside{attr: int32(i), key: true, has: survey(n)}) {
+			s.fields = append(s.fields, field{text: a.Key, attr: int32(i), key: true, looks: true, repeats: true, note: n &^ isNoted})
+			if known {
+				f := &s.fields[len(s.fields)-1]
+				f.known, f.has = true, survey(n)
+			}
 		}
-		s.fields = append(s.fields, key, value)
+		l := s.latest(a)
+		known = l != nil && l.batch == s.epoch && bytes.Equal(l.text, a.Value)
+		if !known || !s.setAside(len(a.Value), aside{attr: int32(i), has: l.has}) {
+			s.fields = append(s.fields, field{text: a.Value, attr: int32(i), looks: n&namesID == 0, repeats: true, named: noted(n)})
+			if known {
+				f := &s.fields[len(s.fields)-1]
+				f.known, f.has = true, l.has
+			}
+		}
 	}
 	for i := range row.Facts {
 		row.Facts[i].Texts(func(text *[]byte, free bool) {
@@ -292,6 +305,42 @@ func (s *Sealer) collect(row *tokenwatch.Row) {
 				s.fields = append(s.fields, field{text: *text, attr: -1, col: tokenwatch.ColAttrs, looks: free, repeats: true, fact: text})
 			}
 		})
+	}
+}
+
+// aside is a text of the row in which there is nothing to mask but what a needle
+// finds.
+type aside struct {
+	attr int32 // place in row.Attrs; -1 if it is a column
+	col  tokenwatch.Col
+	key  bool // the attr's key, not its value
+	has  survey
+}
+
+// setAside leaves a text of n bytes out of the fields, if there is no reason yet to
+// search it or to clean it, and tells whether it did.
+func (s *Sealer) setAside(n int, a aside) bool {
+	if a.has&hasOdd != 0 || !s.needles.empty() {
+		return false
+	}
+	s.work += 64 * n
+	s.asides = append(s.asides, a)
+	return true
+}
+
+// listAsides makes fields of the texts that were set aside.
+func (s *Sealer) listAsides(row *tokenwatch.Row) {
+	for _, a := range s.asides {
+		f := field{attr: a.attr, col: a.col, key: a.key, has: a.has, known: true}
+		switch {
+		case a.attr < 0:
+			f.text = row.Text(a.col)
+		case a.key:
+			f.text = row.Attrs[a.attr].Key
+		default:
+			f.text = row.Attrs[a.attr].Value
+		}
+		s.fields = append(s.fields, f)
 	}
 }
 

@@ -2,6 +2,7 @@ package seal
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -65,4 +66,37 @@ func sealed(s *Sealer, path, id, secret string) string {
 	var b tokenwatch.Builder
 	s.Seal(&row, &b)
 	return show(b.Batch())
+}
+
+// TestNeedleInKnownText: texts that were clean in the rows before are searched when
+// a later field of the row turns out to be a credential that stands in them.
+func TestNeedleInKnownText(t *testing.T) {
+	const secret = "zebra-crossing-battery"
+	s := testSealer(t, Config{})
+	var b tokenwatch.Builder
+	rows := func(password string, n int) {
+		for range n {
+			var row tokenwatch.Row
+			row.SetText(tokenwatch.ColUserAgent, []byte("app/1 "+secret+" linux"))
+			row.SetText(tokenwatch.ColHost, []byte(secret+".example.com"))
+			row.AddAttr([]byte("note"), []byte("said "+secret))
+			row.AddAttr([]byte("x."+secret), []byte("1"))
+			if password != "" {
+				row.AddAttr([]byte("body"), []byte("password="+password))
+			}
+			s.Seal(&row, &b)
+		}
+	}
+	rows("", 3)
+	if n := strings.Count(show(b.Batch()), secret); n != 12 {
+		t.Fatalf("without a credential it stands there %d times, not 12", n)
+	}
+	rows("", 3) // now the batch knows them, and that they are clean
+	if len(s.asides) != 6 {
+		t.Fatalf("%d texts were set aside, not 6", len(s.asides))
+	}
+	rows(secret, 1)
+	if n := strings.Count(show(b.Batch()), secret); n != 12 {
+		t.Errorf("of four rows the last has a password, and it stands there %d times, not 12", n)
+	}
 }

@@ -61,6 +61,9 @@ func (v *view) push(c byte, lo, hi int) {
 func (v *view) unescape(from *view) bool {
 	v.begin(from, escaped, 0)
 	t, changed := from.b, false
+	if !hasEscapes(t) {
+		return false
+	}
 	for i := 0; i < len(t); {
 		n, r := escape(t[i:])
 		if n == 0 {
@@ -80,6 +83,18 @@ func (v *view) unescape(from *view) bool {
 		i += n
 	}
 	return changed
+}
+
+// hasEscapes tells whether there is an escape in t.
+func hasEscapes(t []byte) bool {
+	for i, c := range t {
+		if kinds[c]&isOpener != 0 {
+			if n, _ := escape(t[i:]); n > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // escape returns the length of the escape that t begins with, 0 if with none,
