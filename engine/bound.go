@@ -44,7 +44,7 @@ func (o *overflow) add(p *overflow) {
 
 // spill counts an event about an entity that there is no room for.
 func (s *shard) spill(r *feature.Rows, i int, kind tokenwatch.EntityKind) {
-	o := overflow{Hour: r.Hours[i], Events: 1, First: r.Ref(i)}
+	o := overflow{Hour: r.Events[i].Hour, Events: 1, First: r.Ref(i)}
 	o.Kinds[kind] = 1
 	if s.spilled == nil {
 		s.spilled = map[int32]*overflow{}

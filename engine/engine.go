@@ -340,6 +340,8 @@ func (e *Engine) control(entry tokenwatch.Entry) error {
 		}
 		return nil
 	}
+	clear(e.features)
+	e.features = e.features[:0] // a minute has passed: what was used for one batch of many rows need not be kept
 	for _, name := range e.concerned(entry.Tenant) {
 		var err error
 		switch entry.Control.Kind {

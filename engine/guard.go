@@ -109,8 +109,8 @@ func (g *guard) take(r *feature.Rows) error {
 		g.used(r)
 	}
 	latest := int64(math.MinInt64)
-	for i, h := range r.Hours {
-		if h != feature.NoHour {
+	for i := range r.Events {
+		if r.Events[i].Hour != feature.NoHour {
 			latest = max(latest, r.Batch.Int(tokenwatch.ColTime, i))
 		}
 	}

@@ -34,7 +34,7 @@ func (g *guard) look(r *feature.Rows, only func(tokenwatch.TokenID, int64) bool)
 	views := map[uint32]view{}
 	for row, code := range tokens.Codes {
 		mask := (g.masks[code] | g.any) &^ none
-		if code == 0 || mask == 0 || r.Hours[row] == feature.NoHour || r.Hours[row] < g.settled {
+		if code == 0 || mask == 0 || r.Events[row].Hour == feature.NoHour || r.Events[row].Hour < g.settled {
 			continue
 		}
 		for _, i := range g.events {

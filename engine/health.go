@@ -127,13 +127,14 @@ func (h *health) count(r *feature.Rows, of func(string) *sources.Observation) {
 	future := r.Batch.Column(tokenwatch.ColFuture).Bools
 	for i, code := range v.Codes {
 		rows[code]++
-		if r.Millis[i] > newest[code] && (future == nil || !future[i]) {
-			newest[code] = r.Millis[i]
+		e := &r.Events[i]
+		if e.Millis > newest[code] && (future == nil || !future[i]) {
+			newest[code] = e.Millis
 		}
-		if r.Hours[i] == feature.NoHour || r.Hours[i] < h.settled {
+		if e.Hour == feature.NoHour || e.Hour < h.settled {
 			continue
 		}
-		k := minuteKey{code, int32(r.Millis[i] / 60_000)}
+		k := minuteKey{code, int32(e.Millis / 60_000)}
 		if k != at {
 			if n > 0 {
 				h.minutes[at] += n

@@ -160,10 +160,11 @@ func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, 
 // something of the entity of a kind that it names: an address is of interest for the
 // tokens that come from it, or where there is nothing else.
 func (s *shard) counts(kind tokenwatch.EntityKind, r *feature.Rows, row uint32) bool {
-	if r.Hours[row] == feature.NoHour || r.Hours[row] < s.settled {
+	e := &r.Events[row]
+	if e.Hour == feature.NoHour || e.Hour < s.settled {
 		return false
 	}
-	return kind != tokenwatch.EntityAddress || r.Lead[row] == tokenwatch.EntityAddress || r.Tokens.At(int(row)) != 0
+	return kind != tokenwatch.EntityAddress || e.Lead == tokenwatch.EntityAddress || e.Token != 0
 }
 
 // add adds rows that are about an entity to its windows.
@@ -172,21 +173,21 @@ func (s *shard) add(e *entity, r *feature.Rows, rows []uint32) {
 		if !s.counts(e.Kind, r, row) {
 			continue
 		}
-		i := int(row)
-		w := s.window(e, r.Hours[i], r.Millis[i])
-		if r.Lead[i] == e.Kind {
+		i, event := int(row), &r.Events[row]
+		w := s.window(e, event.Hour, event.Millis)
+		if event.Lead == e.Kind {
 			w.Add(&s.pool, r, i)
 		}
 		switch e.Kind {
 		case tokenwatch.EntityToken:
-			if r.Lead[i] == e.Kind && e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
+			if event.Lead == e.Kind && e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
 				w.AddOutside(r, i)
 			}
-			w.AddOrigin(r, i, 0, r.Passing(i))
+			w.AddOrigin(r, i, 0, event.Passing)
 		case tokenwatch.EntityActor:
-			w.AddOrigin(r, i, r.Tokens.At(i), r.Session(i))
+			w.AddOrigin(r, i, event.Token, event.Session)
 		case tokenwatch.EntityAddress:
-			if r.Tokens.At(i) != 0 {
+			if event.Token != 0 {
 				w.AddVisitor(r, i)
 			}
 		}

@@ -87,14 +87,14 @@ func (w *watch) take(r *feature.Rows) error {
 	latest := int64(0)
 	for _, rule := range w.rules.Rules {
 		rows := slices.DeleteFunc(rule.Match(view), func(row int) bool {
-			return r.Hours[row] == feature.NoHour || r.Hours[row] < w.settled || r.Lead[row] == feature.NoLead
+			return r.Events[row].Hour == feature.NoHour || r.Events[row].Hour < w.settled || r.Events[row].Lead == feature.NoLead
 		})
 		if len(rows) == 0 {
 			continue
 		}
 		found[rule.Key()] = rows
 		for _, row := range rows {
-			latest = max(latest, r.Millis[row])
+			latest = max(latest, r.Events[row].Millis)
 			if !rule.Silent {
 				w.hit(rule.Key(), entityOf(r, row), r.Ref(row))
 			}
@@ -112,7 +112,7 @@ func (w *watch) take(r *feature.Rows) error {
 
 // entityOf is whose habits a row belongs to.
 func entityOf(r *feature.Rows, row int) tokenwatch.Entity {
-	e := tokenwatch.Entity{Kind: r.Lead[row]}
+	e := tokenwatch.Entity{Kind: r.Events[row].Lead}
 	switch e.Kind {
 	case tokenwatch.EntityToken:
 		e.ID = strings.Clone(r.Batch.Text(tokenwatch.ColToken, row))

@@ -16,8 +16,8 @@ type Block struct {
 // blocks finds the blocks of a batch: there are few such rows, as a rule.
 func (r *Rows) blocks() {
 	r.Blocks = r.Blocks[:0]
-	for i, f := range r.Faults {
-		if f != Unknown || r.Tokens.At(i) == 0 {
+	for i := range r.Events {
+		if e := &r.Events[i]; e.Fault != Unknown || e.Token == 0 {
 			continue
 		}
 		prefix, ok := BlockOf(r.Batch.Addr(i))

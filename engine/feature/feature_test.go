@@ -61,7 +61,8 @@ func TestLeads(t *testing.T) {
 	}
 	batch := b.Batch()
 	leads := map[tokenwatch.EntityKind]int{}
-	for i, lead := range feature.Extract(batch, 1, vec.NewHash([16]byte{})).Lead {
+	for i, e := range feature.Extract(batch, 1, vec.NewHash([16]byte{})).Events {
+		lead := e.Lead
 		if lead != batch.Lead(i) {
 			t.Errorf("row %d: %v and %v", i, lead, batch.Lead(i))
 		}

@@ -2,7 +2,6 @@ package feature
 
 import (
 	"math/bits"
-	"sync/atomic"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/zeebo/xxh3"
@@ -10,7 +9,8 @@ import (
 
 // Ref points at row i of the batch.
 func (r *Rows) Ref(i int) tokenwatch.EventRef {
-	return tokenwatch.EventRef{Millis: r.Millis[i], Tie: r.tie(i), Row: uint32(i), Offset: r.Offset}
+	e := &r.Events[i]
+	return tokenwatch.EventRef{Millis: e.Millis, Tie: e.tie, Row: uint32(i), Offset: r.Offset}
 }
 
 // tieColumns are, besides time, address and status, what a finding would show of
@@ -22,36 +22,61 @@ var tieColumns = [...]tokenwatch.Col{
 	tokenwatch.ColRequestID, tokenwatch.ColPath,
 }
 
-// tie digests what tells row i from others of the same millisecond. Few rows are
-// referred to, so it is worked out when it is asked for.
-func (r *Rows) tie(i int) uint32 {
-	if t := atomic.LoadUint32(&r.ties[i]); t != 0 {
-		return t
-	}
-	b := r.Batch
-	seed := r.seed[0] // nobody can choose content that ties
-	sum := mix(uint64(b.Int(tokenwatch.ColTime, i)), uint64(b.Int(tokenwatch.ColStatus, i)))
+// hashTies hashes the values of the columns that ties digest, and the addresses. Nobody
+// can choose content whose hashes meet.
+func (r *Rows) hashTies() {
 	for k, c := range tieColumns {
-		v := b.Column(c)
-		if v.Codes == nil {
-			sum = mix(sum, xxh3.HashStringSeed(b.Text(c, i), seed))
-			continue
+		v := r.Batch.Column(c)
+		r.ties[k] = r.ties[k][:0]
+		for i := range v.Dict.Len() {
+			r.ties[k] = append(r.ties[k], xxh3.HashStringSeed(v.Dict.At(i), r.seed[0]))
 		}
-		memo := &r.tied[k][v.Codes[i]]
-		h := atomic.LoadUint64(memo)
-		if h == 0 {
-			h = xxh3.HashStringSeed(v.Dict.At(int(v.Codes[i])), seed)
-			atomic.StoreUint64(memo, h)
+	}
+	r.placed = r.placed[:0]
+	for i := range r.origins.keys {
+		r.placed = append(r.placed, xxh3.HashSeed(r.origins.keys[i].addr[:], r.seed[0]))
+	}
+}
+
+// tie digests what tells rows from others of the same millisecond.
+func (r *Rows) tie(from, to int) {
+	var block [blockRows]uint64
+	sums := block[:to-from]
+	times, status := r.Batch.Column(tokenwatch.ColTime), r.Batch.Column(tokenwatch.ColStatus)
+	for i := range sums {
+		sums[i] = mix(uint64(intAt(times, from+i)), uint64(intAt(status, from+i)))
+	}
+	none := xxh3.HashStringSeed("", r.seed[0])
+	for k, c := range tieColumns {
+		v := r.Batch.Column(c)
+		switch {
+		case v.Codes != nil:
+			for i, code := range v.Codes[from:to] {
+				sums[i] = mix(sums[i], r.ties[k][code])
+			}
+		case v.Text.Offsets != nil:
+			for i := range sums {
+				sums[i] = mix(sums[i], xxh3.HashStringSeed(v.Text.At(from+i), r.seed[0]))
+			}
+		default:
+			for i := range sums {
+				sums[i] = mix(sums[i], none)
+			}
 		}
-		sum = mix(sum, h)
 	}
-	if a := b.Addr(i); a.IsValid() {
-		key := a.As16()
-		sum = mix(sum, xxh3.HashSeed(key[:], seed))
+	for i, code := range r.origins.codes[from:to] {
+		if r.origins.keys[code].has {
+			sums[i] = mix(sums[i], r.placed[code])
+		}
+		r.Events[from+i].tie = max(1, uint32(sums[i]>>32))
 	}
-	t := max(1, uint32(sum>>32))
-	atomic.StoreUint32(&r.ties[i], t)
-	return t
+}
+
+func intAt(v *tokenwatch.Vector, i int) int64 {
+	if v.Ints == nil || !v.Valid.At(i) {
+		return 0
+	}
+	return v.Ints[i]
 }
 
 // mix takes another value into a digest: the 128-bit product folded, as in wyhash,

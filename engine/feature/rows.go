@@ -5,7 +5,6 @@ import (
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
-	"github.com/zeebo/xxh3"
 )
 
 // NoHour marks a row that lies outside the detection windows.
@@ -18,41 +17,47 @@ type Column struct {
 	Hashes []uint64
 }
 
-// At returns the number of row i.
-func (c *Column) At(i int) uint64 {
-	if c.Codes == nil {
-		return 0
-	}
-	return c.Hashes[c.Codes[i]]
+// Event is what the shards read of a row, in one piece: they come for the rows of one
+// entity after the other, here and there in a batch, and every column that they had to
+// look into would be another fetch from memory. A 0 is no value.
+type Event struct {
+	Axes    [NumAxes]uint64
+	Millis  int64  // event time, UTC milliseconds since 1970
+	Bytes   int64  // of the answer
+	Object  uint64 // what the action was done to: hash of the resource, or of a path with an id in it
+	Number  int64  // that id where it is a number, -1 if it is none
+	Token   uint64 // hash
+	Kind    uint64 // of network: hash of src_cloud
+	tie     uint32
+	Hour    int32 // since 1970; NoHour: late, future, duplicate, or before 1970
+	Lead    tokenwatch.EntityKind
+	Fault   Fault
+	Passing bool // the token lives for hours only
+	Session bool // the actor is a session of a role
 }
 
-// Rows is a batch as the engine's shards read it. Slices have one element per row; a
-// 0 on an axis means that the row has no value there.
+// Rows is a batch as the engine's shards read it.
 type Rows struct {
-	Batch   *tokenwatch.Batch
-	Offset  tokenwatch.Offset
-	Hours   []int32 // hours since 1970; NoHour: late, future, duplicate, or before 1970
-	Millis  []int64 // event time, UTC milliseconds since 1970
-	Axes    [NumAxes]Column
-	Kinds   Column // of network: hash of src_cloud
-	Tokens  Column // hash of token
-	Actors  Column // hash of actor
-	Lead    []tokenwatch.EntityKind
-	Faults  []Fault
-	Bytes   []int64 // of the answer
-	Blocks  []Block // of addresses from which credentials came that were not taken
-	origins origins
-	passing []bool // by code of token_kind
-	session []bool // by code of actor_kind
+	Batch  *tokenwatch.Batch
+	Offset tokenwatch.Offset
+	Events []Event // one for each row
+	Tokens Column  // hash of token
+	Actors Column  // hash of actor
+	Blocks []Block // of addresses from which credentials came that were not taken
 
+	axes      [NumAxes]Column
+	kinds     Column
 	resources Column
+	origins   origins
+	passing   []bool // by code of token_kind
+	session   []bool // by code of actor_kind
 	variable  []bool // by code of route: it has an id in it
 	outcomes  []Fault
+	ties      [len(tieColumns)][]uint64 // by code
+	placed    []uint64                  // by code of origins, digest of the address
 
 	byToken, byActor, byOrigin vec.Groups
 
-	ties []uint32                  // by row, 0 while nobody asked; shards ask at the same time
-	tied [len(tieColumns)][]uint64 // the same of what is tied, by code
 	hash vec.Hash
 	seed [2]uint64 // for what nobody can choose
 }
@@ -73,40 +78,33 @@ func Extract(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash) *Rows
 // held before.
 func (r *Rows) Read(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash) {
 	r.Batch, r.Offset, r.hash, r.seed = b, offset, hash, [2]uint64{hash.Uint64(0), hash.Uint64(1)}
-	r.times()
 	r.origins.read(b, hash)
-	r.Axes[Network] = Column{r.origins.codes, r.origins.networks}
-	r.Axes[Address] = Column{r.origins.codes, r.origins.addresses}
-	r.hashes(&r.Axes[Country], tokenwatch.ColSrcCountry)
-	r.hashes(&r.Axes[AgentFamily], tokenwatch.ColAgentFamily)
-	r.hashes(&r.Axes[Agent], tokenwatch.ColUserAgent)
-	r.hashes(&r.Axes[ActionClass], tokenwatch.ColActionClass)
-	r.hashesOf(&r.Axes[Action], action{tokenwatch.ColAction, whole}, action{tokenwatch.ColRoute, whole})
-	r.hashesOf(&r.Axes[Area], action{tokenwatch.ColScope, whole}, action{tokenwatch.ColAction, areaOf}, action{tokenwatch.ColRoute, areaOf})
-	r.hashes(&r.Kinds, tokenwatch.ColSrcCloud)
+	r.axes[Network] = Column{r.origins.codes, r.origins.networks}
+	r.axes[Address] = Column{r.origins.codes, r.origins.addresses}
+	r.hashes(&r.axes[Country], tokenwatch.ColSrcCountry)
+	r.hashes(&r.axes[AgentFamily], tokenwatch.ColAgentFamily)
+	r.hashes(&r.axes[Agent], tokenwatch.ColUserAgent)
+	r.hashes(&r.axes[ActionClass], tokenwatch.ColActionClass)
+	r.hashesOf(&r.axes[Action], action{tokenwatch.ColAction, whole}, action{tokenwatch.ColRoute, whole})
+	r.hashesOf(&r.axes[Area], action{tokenwatch.ColScope, whole}, action{tokenwatch.ColAction, areaOf}, action{tokenwatch.ColRoute, areaOf})
+	r.hashes(&r.kinds, tokenwatch.ColSrcCloud)
 	r.hashes(&r.Tokens, tokenwatch.ColToken)
 	r.hashes(&r.Actors, tokenwatch.ColActor)
 	r.hashes(&r.resources, tokenwatch.ColResource)
 	r.passing = kinds(r.passing, b, tokenwatch.ColTokenKind, tokenwatch.PassingToken)
 	r.session = kinds(r.session, b, tokenwatch.ColActorKind, func(kind string) bool { return kind == "role_session" })
 	r.variable = kinds(r.variable, b, tokenwatch.ColRoute, func(route string) bool { return strings.IndexByte(route, '{') >= 0 })
-	r.leads()
-	r.faults()
+	r.gather()
 	r.blocks()
-	r.sizes()
 	r.byToken.Group(r.Tokens.Codes, len(r.Tokens.Hashes))
 	r.byActor.Group(r.Actors.Codes, len(r.Actors.Hashes))
 	r.byOrigin.Group(r.origins.codes, len(r.origins.keys))
-	r.ties = zeros(r.ties, b.Rows())
-	for k, c := range tieColumns {
-		r.tied[k] = zeros(r.tied[k], b.Column(c).Dict.Len())
-	}
 }
 
 // Release lets go of the batch, and keeps the memory for the next Read.
 func (r *Rows) Release() {
 	r.Batch = nil
-	for _, c := range [...]*Column{&r.Axes[Country], &r.Axes[AgentFamily], &r.Axes[Agent], &r.Axes[Action], &r.Axes[ActionClass], &r.Axes[Area], &r.Kinds, &r.Tokens, &r.Actors, &r.resources} {
+	for _, c := range [...]*Column{&r.axes[Country], &r.axes[AgentFamily], &r.axes[Agent], &r.axes[Action], &r.axes[ActionClass], &r.axes[Area], &r.kinds, &r.Tokens, &r.Actors, &r.resources} {
 		c.Codes = nil
 	}
 }
@@ -142,19 +140,6 @@ func kinds(s []bool, b *tokenwatch.Batch, c tokenwatch.Col, is func(string) bool
 		s[i] = is(dict.At(i))
 	}
 	return s
-}
-
-// is looks a row up in what kinds made.
-func is(s []bool, v *tokenwatch.Vector, i int) bool { return v.Codes != nil && s[v.Codes[i]] }
-
-// Passing tells whether row i's token lives for hours only.
-func (r *Rows) Passing(i int) bool {
-	return is(r.passing, r.Batch.Column(tokenwatch.ColTokenKind), i)
-}
-
-// Session tells whether row i's actor is a session of a role.
-func (r *Rows) Session(i int) bool {
-	return is(r.session, r.Batch.Column(tokenwatch.ColActorKind), i)
 }
 
 // hashes gives each row the hash of its value in a text column.
@@ -217,128 +202,4 @@ func (c *Column) full() bool {
 		}
 	}
 	return true
-}
-
-// Object is what row i's action was done to: its resource, or else the path it asked
-// for where that path has an id in it, and that id where it is a number. hash is 0 if
-// it was nothing in particular, number −1 if there is none.
-func (r *Rows) Object(i int) (hash uint64, number int64) {
-	if h := r.resources.At(i); h != 0 {
-		return h, -1
-	}
-	if !is(r.variable, r.Batch.Column(tokenwatch.ColRoute), i) {
-		return 0, -1
-	}
-	path := r.Batch.Text(tokenwatch.ColPath, i)
-	if end := strings.IndexByte(path, '?'); end >= 0 {
-		path = path[:end]
-	}
-	return max(1, xxh3.HashStringSeed(path, r.seed[1])), numberIn(path)
-}
-
-// numberIn returns the last segment of a path that is a number, -1 if none is.
-func numberIn(path string) int64 {
-	for end := len(path); end > 0; {
-		start := strings.LastIndexByte(path[:end], '/')
-		segment := path[start+1 : end]
-		if n, ok := number(segment); ok {
-			return n
-		}
-		end = max(start, 0)
-	}
-	return -1
-}
-
-func number(s string) (int64, bool) {
-	if len(s) == 0 || len(s) > 15 {
-		return 0, false
-	}
-	n := int64(0)
-	for i := range len(s) {
-		c := s[i]
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
-}
-
-func (r *Rows) times() {
-	n := r.Batch.Rows()
-	r.Hours, r.Millis = zeros(r.Hours, n), zeros(r.Millis, n)
-	times := r.Batch.Column(tokenwatch.ColTime)
-	if times.Ints == nil {
-		for i := range r.Hours {
-			r.Hours[i] = NoHour
-		}
-		return
-	}
-	for i, t := range times.Ints {
-		if !times.Valid.At(i) {
-			t = 0
-		}
-		r.Millis[i] = t / 1e6
-		r.Hours[i] = NoHour
-		if t > 0 {
-			r.Hours[i] = int32(r.Millis[i] / hourMillis)
-		}
-	}
-	for _, c := range [...]tokenwatch.Col{tokenwatch.ColLate, tokenwatch.ColFuture, tokenwatch.ColDuplicate} {
-		for i, outside := range r.Batch.Column(c).Bools {
-			if outside {
-				r.Hours[i] = NoHour
-			}
-		}
-	}
-}
-
-// leads picks for each row the entity whose habits it belongs to, as Batch.Lead does
-// for one.
-func (r *Rows) leads() {
-	r.Lead = zeros(r.Lead, r.Batch.Rows())
-	tokens, actors := r.Tokens.Codes, r.Actors.Codes
-	for i := range r.Lead {
-		token := tokens != nil && tokens[i] != 0
-		actor := actors != nil && actors[i] != 0
-		switch {
-		case token && !(actor && r.Passing(i)):
-			r.Lead[i] = tokenwatch.EntityToken
-		case actor:
-			r.Lead[i] = tokenwatch.EntityActor
-		case r.Batch.Has(tokenwatch.ColSrcIP, i):
-			r.Lead[i] = tokenwatch.EntityAddress
-		default:
-			r.Lead[i] = NoLead
-		}
-	}
-}
-
-// faults tells how each row was answered.
-func (r *Rows) faults() {
-	r.Faults = zeros(r.Faults, r.Batch.Rows())
-	outcome := r.Batch.Column(tokenwatch.ColOutcome)
-	r.outcomes = r.outcomes[:0]
-	for i := range outcome.Dict.Len() {
-		r.outcomes = append(r.outcomes, faultOf(0, outcome.Dict.At(i)))
-	}
-	for i, code := range outcome.Codes {
-		r.Faults[i] = r.outcomes[code]
-	}
-	status := r.Batch.Column(tokenwatch.ColStatus)
-	for i, n := range status.Ints {
-		if n > 0 && status.Valid.At(i) {
-			r.Faults[i] = faultOf(n, "")
-		}
-	}
-}
-
-func (r *Rows) sizes() {
-	r.Bytes = zeros(r.Bytes, r.Batch.Rows())
-	v := r.Batch.Column(tokenwatch.ColBytesOut)
-	for i, n := range v.Ints {
-		if n > 0 && v.Valid.At(i) {
-			r.Bytes[i] = n
-		}
-	}
 }

@@ -221,7 +221,8 @@ func minuteBit(millis int64) uint64 { return 1 << (millis / minuteMillis % 60) }
 func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 	p.lead(w)
 	w.Events++
-	w.Bytes += uint64(r.Bytes[i])
+	e := &r.Events[i]
+	w.Bytes += uint64(e.Bytes)
 	w.Begun = w.Begun || w.Events == 1
 	if w.Events >= w.judged+max(w.judged/8, fewer) {
 		w.judged, w.Grown = w.Events, true
@@ -229,22 +230,22 @@ func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 	if n := uint8(bits.Len64(w.Bytes) / 2); n > w.weighed {
 		w.weighed, w.Grown = n, true
 	}
-	fault := r.Faults[i]
+	fault := e.Fault
 	w.Faults[fault]++
 	if fault != feature.Fine {
 		w.addFault(fault, r, i)
 	}
 	denied := fault == feature.Unknown || fault == feature.Denied || fault == feature.NotFound
-	for a := range r.Axes {
-		if h := r.Axes[a].At(i); h != 0 {
+	for a, h := range e.Axes {
+		if h != 0 {
 			w.addValue(feature.Axis(a), h, denied, r, i)
 		}
 	}
 	w.addSlot(r, i)
-	if h, n := r.Object(i); h != 0 {
-		w.Objects.Add(h)
-		if n >= 0 {
-			w.addRun(r.Axes[feature.Action].At(i), n)
+	if e.Object != 0 {
+		w.Objects.Add(e.Object)
+		if e.Number >= 0 {
+			w.addRun(e.Axes[feature.Action], e.Number)
 		}
 	}
 }
@@ -269,7 +270,7 @@ func (w *Window) addValue(a feature.Axis, hash uint64, denied bool, r *feature.R
 	if denied {
 		v.Denied++
 	}
-	if r.Millis[i] <= v.First.Millis {
+	if r.Events[i].Millis <= v.First.Millis {
 		if ref := r.Ref(i); ref.Before(v.First) {
 			v.First = ref
 		}
@@ -301,7 +302,7 @@ func (w *Window) addFault(kind feature.Fault, r *feature.Rows, i int) {
 		w.Wrong = slices.Insert(w.Wrong, at, Fault{Kind: kind, First: r.Ref(i)})
 		return
 	}
-	if f := &w.Wrong[at]; r.Millis[i] <= f.First.Millis {
+	if f := &w.Wrong[at]; r.Events[i].Millis <= f.First.Millis {
 		if ref := r.Ref(i); ref.Before(f.First) {
 			f.First = ref
 		}
@@ -309,7 +310,7 @@ func (w *Window) addFault(kind feature.Fault, r *feature.Rows, i int) {
 }
 
 func (w *Window) addSlot(r *feature.Rows, i int) {
-	slot := uint8(r.Millis[i] / slotMillis % 12)
+	slot := uint8(r.Events[i].Millis / slotMillis % 12)
 	at := len(w.Slots)
 	for at > 0 && w.Slots[at-1].Slot >= slot {
 		at--
@@ -320,7 +321,7 @@ func (w *Window) addSlot(r *feature.Rows, i int) {
 	}
 	s := &w.Slots[at]
 	s.Events++
-	if a, b := scatter(r.Millis[i]), scatter(s.Sample.Millis); a < b {
+	if a, b := scatter(r.Events[i].Millis), scatter(s.Sample.Millis); a < b {
 		s.Sample = r.Ref(i)
 	} else if a == b {
 		if ref := r.Ref(i); ref.Before(s.Sample) {
@@ -340,17 +341,18 @@ func scatter(millis int64) uint64 {
 // AddOrigin notes where row i came from and with which credential; token is 0
 // where that does not matter.
 func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
-	network := r.Axes[feature.Network].At(i)
+	e := &r.Events[i]
+	network := e.Axes[feature.Network]
 	if network == 0 {
 		return
 	}
 	w.Passing = w.Passing || passing
-	agent := r.Axes[feature.AgentFamily].At(i)
+	agent := e.Axes[feature.AgentFamily]
 	at, ok := w.findOrigin(network, token)
 	if !ok {
 		ref := r.Ref(i)
 		w.Origins = slices.Insert(w.Origins, at, Origin{
-			Network: network, Token: token, Kind: r.Kinds.At(i), Country: r.Axes[feature.Country].At(i),
+			Network: network, Token: token, Kind: e.Kind, Country: e.Axes[feature.Country],
 			First: ref, Last: ref.Millis, AgentLow: agent, AgentHigh: agent,
 		})
 		if len(w.Origins) > MaxOrigins {
@@ -362,16 +364,16 @@ func (w *Window) AddOrigin(r *feature.Rows, i int, token uint64, passing bool) {
 		}
 	}
 	o := &w.Origins[at]
-	w.Grown = w.Grown || !ok && w.Own == none || len(w.Origins) > 1 && (!ok || o.Last < r.Millis[i] && o.Count < 32)
+	w.Grown = w.Grown || !ok && w.Own == none || len(w.Origins) > 1 && (!ok || o.Last < e.Millis && o.Count < 32)
 	o.Count++
-	o.Minutes |= minuteBit(r.Millis[i])
+	o.Minutes |= minuteBit(e.Millis)
 	o.AgentLow, o.AgentHigh = min(o.AgentLow, agent), max(o.AgentHigh, agent)
-	if r.Millis[i] <= o.First.Millis {
+	if e.Millis <= o.First.Millis {
 		if ref := r.Ref(i); ref.Before(o.First) {
-			o.First, o.Kind, o.Country = ref, r.Kinds.At(i), r.Axes[feature.Country].At(i)
+			o.First, o.Kind, o.Country = ref, e.Kind, e.Axes[feature.Country]
 		}
 	}
-	o.Last = max(o.Last, r.Millis[i])
+	o.Last = max(o.Last, e.Millis)
 }
 
 // findOrigin searches in order: there are one or two, as a rule.
@@ -387,7 +389,8 @@ func (w *Window) findOrigin(network, token uint64) (int, bool) {
 
 // AddVisitor notes that row i's token came from the window's address.
 func (w *Window) AddVisitor(r *feature.Rows, i int) {
-	token, from := r.Tokens.At(i), uint16(r.Axes[feature.Address].At(i))
+	e := &r.Events[i]
+	token, from := e.Token, uint16(e.Axes[feature.Address])
 	at, ok := slices.BinarySearchFunc(w.Visitors, token, func(v Visitor, t uint64) int {
 		switch {
 		case v.Token < t:
@@ -412,10 +415,10 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 	v := &w.Visitors[at]
 	v.Count++
 	v.From = min(v.From, from)
-	if r.Faults[i] == feature.Unknown {
+	if e.Fault == feature.Unknown {
 		v.Failed++
 	}
-	if r.Millis[i] <= v.First.Millis {
+	if e.Millis <= v.First.Millis {
 		if ref := r.Ref(i); ref.Before(v.First) {
 			v.First = ref
 		}
@@ -426,7 +429,7 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 func (w *Window) AddOutside(r *feature.Rows, i int) {
 	w.Grown = w.Grown || w.Outside == 0
 	w.Outside++
-	if w.Outside == 1 || r.Millis[i] <= w.Stray.Millis {
+	if w.Outside == 1 || r.Events[i].Millis <= w.Stray.Millis {
 		if ref := r.Ref(i); w.Outside == 1 || ref.Before(w.Stray) {
 			w.Stray = ref
 		}

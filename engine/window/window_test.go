@@ -63,10 +63,10 @@ func rows(events []event) *feature.Rows {
 func fill(r *feature.Rows) *window.Window {
 	w := window.New(500_000)
 	var pool window.Pool
-	for i := range r.Hours {
+	for i := range r.Events {
 		w.Add(&pool, r, i)
-		w.AddOrigin(r, i, r.Tokens.At(i), false)
-		if r.Tokens.At(i) != 0 {
+		w.AddOrigin(r, i, r.Events[i].Token, false)
+		if r.Events[i].Token != 0 {
 			w.AddVisitor(r, i)
 		}
 	}
