@@ -62,3 +62,21 @@ func TestLogs(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// TestCloseWithSmallTables closes a store whose memtables are full but too small for
+// Pebble to flush them: the first ones are of 256 KiB, whatever is configured.
+func TestCloseWithSmallTables(t *testing.T) {
+	w := newWorkload(1)
+	conf := steady(vfs.NewMem(), w.clock)
+	conf.MemTableSize = 8 << 20
+	s, err := Open(conf)
+	must(t, err)
+	must(t, w.do(s, 0))
+	value := make([]byte, 1<<14)
+	rand.NewChaCha8([32]byte{1}).Read(value)
+	for i := byte(0); s.db.Metrics().MemTable.Count <= 1; i++ {
+		_, err := s.Commit(t.Context(), storage.Step{Cursor: 1, Records: []storage.Record{{Key: []byte{'x', i}, Value: value}}})
+		must(t, err)
+	}
+	must(t, s.Close())
+}

@@ -150,7 +150,8 @@ func (s *Store) flushIfAble() {
 	var done <-chan struct{}
 	for s.Err() == nil && !s.full.Load() {
 		// With a flush at work that cannot write, asking for another one would stall.
-		if done == nil && s.db.Metrics().MemTable.Count <= 1 {
+		// None need be at work: Pebble lets small full tables wait for more of them.
+		if m := s.db.Metrics(); done == nil && (m.MemTable.Count <= 1 || m.Flush.NumInProgress == 0) {
 			var err error
 			if done, err = s.db.AsyncFlush(); err != nil {
 				return
