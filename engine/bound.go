@@ -71,7 +71,10 @@ func (t *tenant) gather() error {
 		clear(s.spilled)
 	}
 	for hour, o := range t.overflows {
-		e := t.overflowing()
+		e, err := t.overflowing()
+		if err != nil {
+			return err
+		}
 		if in := e.existing(hour / 24); in != nil && in.Has(hour) {
 			continue
 		}
@@ -89,10 +92,14 @@ func (t *tenant) settleOverflow(hour int32) error {
 		return nil
 	}
 	delete(t.overflows, hour)
-	return t.explode(t.overflowing(), o, true)
+	e, err := t.overflowing()
+	if err != nil {
+		return err
+	}
+	return t.explode(e, o, true)
 }
 
-func (t *tenant) overflowing() *entity {
+func (t *tenant) overflowing() (*entity, error) {
 	h := t.hash.String(overflowEntity)
 	return t.shardOf(h).entity(tokenwatch.EntityToken, h, overflowEntity)
 }

@@ -170,9 +170,11 @@ func (t *tenant) settleHour(hour int32) error {
 	if err := t.guard.settleWindows(hour); err != nil {
 		return err
 	}
-	t.inherit(hour)
+	if err := t.inherit(hour); err != nil {
+		return err
+	}
 	t.judgeMints(hour)
-	if err := t.each(t.opened(hour), func(s *shard) error { s.judgeHour(hour); return nil }); err != nil {
+	if err := t.each(t.opened(hour), func(s *shard) error { return s.judgeHour(hour) }); err != nil {
 		return err
 	}
 	var tally baseline.Tally

@@ -25,7 +25,7 @@ func TestCrashKeepsFindings(t *testing.T) {
 	seed := storySeed()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	chunks := slices.Collect(slices.Chunk(story(rand.New(rand.NewPCG(11, 11))), 400))
-	cfg := engine.Config{Shards: 2, StepEntries: 2, SnapshotRows: 900}
+	cfg := engine.Config{Shards: 2, StepEntries: 2, SnapshotRows: 900, ResidentBytes: 2000}
 
 	calm := vfs.NewMem()
 	want := settledAfter(t, calm, chunks, cfg)

@@ -47,6 +47,10 @@ type Config struct {
 	// Shards is how many parts of the entities work in parallel. 0 is one for
 	// each processor.
 	Shards int
+	// ResidentBytes is how much memory packed baselines may take. Beyond it those of
+	// entities that have done nothing for longest are left to the state, where it has
+	// them by key (storage.Values). 0 is 64 MiB.
+	ResidentBytes int
 	// Without names detectors that are left out.
 	Without []string
 	// Entities is how many tokens, actors and addresses each a tenant may have that
@@ -80,6 +84,9 @@ func (c *Config) fill() {
 	}
 	if c.Entities <= 0 {
 		c.Entities = 256 << 10
+	}
+	if c.ResidentBytes <= 0 {
+		c.ResidentBytes = 64 << 20
 	}
 	if c.Shards <= 0 {
 		c.Shards = runtime.GOMAXPROCS(0)
@@ -137,6 +144,7 @@ type core struct {
 	detectors []detect.Detector
 	byName    map[string]detect.Detector
 	log       *batches
+	values    storage.Values // nil: nothing can be left to the state
 	policies  *policy.Set
 	rules     *sigma.Pack
 	hushed    bool // an earlier run has told what there is to tell
@@ -159,6 +167,7 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		policies:  &policy.Set{},
 		rules:     &sigma.Pack{},
 	}
+	c.values, _ = state.(storage.Values)
 	for _, entry := range detect.All {
 		if slices.Contains(cfg.Without, entry.Name) {
 			continue
@@ -290,7 +299,7 @@ func (e *Engine) flush(ctx context.Context) error {
 	// The store merges what a Step has covered: at a tick nothing is left over, so
 	// that a log in which nothing else comes any more is covered whole.
 	due := control != nil && (control.Kind == tokenwatch.ControlEnd || control.Kind == tokenwatch.ControlTick && e.entries > 1)
-	if due || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows {
+	if due || e.concluded() || e.entries >= e.cfg.StepEntries || e.rows >= e.cfg.SnapshotRows || e.crowded() {
 		return e.commit(ctx)
 	}
 	return nil

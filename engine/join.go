@@ -170,17 +170,17 @@ func (t *tenant) source(c *cause) (*entity, string, error) {
 		if err != nil {
 			return nil, "", err
 		}
-		if e := t.addressed(b.Addr(row)); e != nil {
-			return e, how, nil
+		if e, err := t.addressed(b.Addr(row)); e != nil {
+			return e, how, err
 		}
 	}
 	return t.groupNamed(c.group.ID), how, nil
 }
 
 // addressed finds the entity of an address, nil if there is none.
-func (t *tenant) addressed(a netip.Addr) *entity {
+func (t *tenant) addressed(a netip.Addr) (*entity, error) {
 	if !a.IsValid() {
-		return nil
+		return nil, nil
 	}
 	hash := feature.AddrHash(t.hash, a.As16())
 	return t.shardOf(hash).wake(tokenwatch.EntityAddress, hash)

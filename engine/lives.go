@@ -204,11 +204,14 @@ func (e *entity) oddBy(hour int32) bool {
 
 // findHeirs looks up whom tokens follow, while no shard works: each may belong to
 // another one.
-func (t *tenant) findHeirs() {
+func (t *tenant) findHeirs() (err error) {
 	for i := range t.lives.heirs {
 		h := &t.lives.heirs[i]
-		h.from = t.token(h.From)
+		if h.from, err = t.token(h.From); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (t *tenant) scopes(names []string) []uint32 {
@@ -271,16 +274,16 @@ func (t *tenant) tie(l *life) {
 }
 
 // token returns the entity of a token, nil if there is none.
-func (t *tenant) token(id tokenwatch.TokenID) *entity {
+func (t *tenant) token(id tokenwatch.TokenID) (*entity, error) {
 	hash := t.hash.String(string(id))
 	return t.shardOf(hash).wake(tokenwatch.EntityToken, hash)
 }
 
 // inherit gives tokens that follow others by rotation, up to and with an hour, the
 // baseline of the one before as of that hour.
-func (t *tenant) inherit(hour int32) {
+func (t *tenant) inherit(hour int32) error {
 	if len(t.lives.heirs) == 0 {
-		return
+		return nil
 	}
 	slices.SortFunc(t.lives.heirs, heir.compare)
 	done := 0
@@ -289,18 +292,26 @@ func (t *tenant) inherit(hour int32) {
 			break
 		}
 		done++
-		from := t.token(h.From)
+		from, err := t.token(h.From)
+		if err != nil {
+			return err
+		}
 		if from == nil || from.usual.Hours == 0 {
 			continue
 		}
 		hash := t.hash.String(string(h.To))
 		to := t.shardOf(hash)
-		if e := to.entity(tokenwatch.EntityToken, hash, string(h.To)); e.usual.Hours == 0 {
+		e, err := to.entity(tokenwatch.EntityToken, hash, string(h.To))
+		if err != nil {
+			return err
+		}
+		if e.usual.Hours == 0 {
 			e.usual = from.usual.Clone()
 			to.change(e)
 		}
 	}
 	t.lives.heirs = slices.Delete(t.lives.heirs, 0, done)
+	return nil
 }
 
 func (h heir) compare(o heir) int {

@@ -28,7 +28,10 @@ func (e *Engine) Expected(_ context.Context, tenant string, of tokenwatch.Entity
 	if t == nil {
 		return tokenwatch.Series{}, storage.ErrNotFound
 	}
-	known := t.known(of)
+	known, err := t.known(of)
+	if err != nil {
+		return tokenwatch.Series{}, err
+	}
 	if known == nil {
 		return tokenwatch.Series{}, storage.ErrNotFound
 	}
@@ -61,15 +64,15 @@ func bandOf(v *baseline.View, first int32, step, n int) tokenwatch.Series {
 }
 
 // known finds an entity as it is, nil if there is no such.
-func (t *tenant) known(of tokenwatch.Entity) *entity {
+func (t *tenant) known(of tokenwatch.Entity) (*entity, error) {
 	if of.Kind >= tokenwatch.NumEntityKinds {
-		return nil
+		return nil, nil
 	}
 	hash := t.hash.String(of.ID)
 	if of.Kind == tokenwatch.EntityAddress {
 		a, err := netip.ParseAddr(of.ID)
 		if err != nil {
-			return nil
+			return nil, nil
 		}
 		hash = feature.AddrHash(t.hash, a.As16())
 	}

@@ -26,6 +26,8 @@ type shard struct {
 	entities   [tokenwatch.NumEntityKinds]map[uint64]*entity
 	asleep     [tokenwatch.NumEntityKinds]map[uint64]sleeper
 	packing    []byte
+	resident   int                  // bytes of sleepers in memory
+	left       []*entity            // that the batches at hand are about, and that were left to the store
 	open       map[int32][]*entity  // which have a window open, by hour
 	incidental map[*entity]struct{} // which have incidents
 	busy       []*entity            // that the batches at hand are about
@@ -80,7 +82,7 @@ func newShard(t *tenant, index, count int) *shard {
 // apply adds the rows of some batches to the windows of this shard's entities. All
 // entities are looked up first; then each has its rows added, and is judged, while it
 // is at hand.
-func (s *shard) apply(group []*feature.Rows) {
+func (s *shard) apply(group []*feature.Rows) error {
 	for _, r := range group {
 		tokens, actors := r.Batch.Column(tokenwatch.ColToken).Dict, r.Batch.Column(tokenwatch.ColActor).Dict
 		for code, g := 1, r.ByToken(); code < g.Len(); code++ {
@@ -104,6 +106,11 @@ func (s *shard) apply(group []*feature.Rows) {
 			}
 		}
 	}
+	if err := s.fetch(s.left); err != nil {
+		return err
+	}
+	clear(s.left)
+	s.left = s.left[:0]
 	for _, e := range s.busy {
 		for at := e.parts; at != 0; {
 			p := &s.parts[at-1]
@@ -116,6 +123,7 @@ func (s *shard) apply(group []*feature.Rows) {
 	clear(s.busy)
 	clear(s.parts)
 	s.busy, s.parts = s.busy[:0], s.parts[:0]
+	return nil
 }
 
 // part is rows of a batch that are about one entity.
@@ -133,16 +141,19 @@ func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, 
 		if !slices.ContainsFunc(rows, func(row uint32) bool { return s.counts(kind, r, row) }) {
 			return
 		}
-		if e = s.wake(kind, hash); e == nil && s.full(kind) {
+		var here bool
+		switch e, here = s.rouse(kind, hash); {
+		case e == nil && s.full(kind):
 			for _, row := range rows {
 				if s.counts(kind, r, row) {
 					s.spill(r, int(row), kind)
 				}
 			}
 			return
-		}
-		if e == nil {
+		case e == nil:
 			e = s.make(kind, hash, id())
+		case !here:
+			s.left = append(s.left, e)
 		}
 	}
 	s.parts = append(s.parts, part{from: r, rows: rows})
@@ -197,22 +208,28 @@ func (s *shard) add(e *entity, r *feature.Rows, rows []uint32) {
 func (s *shard) mine(hash uint64) bool { return hash%s.count == s.index }
 
 // entity returns the entity of a kind and id, made if need be.
-func (s *shard) entity(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
-	if e := s.wake(kind, hash); e != nil {
-		return e
+func (s *shard) entity(kind tokenwatch.EntityKind, hash uint64, id string) (*entity, error) {
+	if e, err := s.wake(kind, hash); e != nil {
+		return e, err
 	}
-	return s.make(kind, hash, strings.Clone(id))
+	return s.make(kind, hash, strings.Clone(id)), nil
 }
 
 func (s *shard) make(kind tokenwatch.EntityKind, hash uint64, id string) *entity {
 	e := &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash, usual: baseline.New()}
-	if kind == tokenwatch.EntityToken {
-		if l := s.lives.byToken[tokenwatch.TokenID(id)]; l != nil {
-			e.life = &l.Life
-		}
-	}
+	s.own(e)
 	s.entities[kind][hash] = e
 	return e
+}
+
+// own gives a token what is told of its life.
+func (s *shard) own(e *entity) {
+	if e.Kind != tokenwatch.EntityToken {
+		return
+	}
+	if l := s.lives.byToken[tokenwatch.TokenID(e.ID)]; l != nil {
+		e.life = &l.Life
+	}
 }
 
 // window returns an entity's window of an hour and notes that it was touched.
@@ -399,14 +416,17 @@ func (s *shard) ordinary(e *entity, at int) []*window.Window {
 
 // judgeHour gives the windows of an hour that settles the final judgement, but for
 // what many of them have in common.
-func (s *shard) judgeHour(hour int32) {
-	s.listen(hour)
+func (s *shard) judgeHour(hour int32) error {
+	if err := s.listen(hour); err != nil {
+		return err
+	}
 	common := s.causes.Closed()
 	for _, e := range s.open[hour] {
 		j := s.judge(e, 0, &e.usual, common) // hours settle in order, so the first one is it
 		s.note(&j)
 		s.judged = append(s.judged, j)
 	}
+	return nil
 }
 
 // learnHour closes the windows of an hour that were judged, and learns from them.
@@ -430,17 +450,17 @@ func (s *shard) learnHour(hour int32, delta *baseline.Epoch) {
 // listen opens a window for each token whose silence is worth judging, in the hour that
 // settles first of a day. Whether a token has come back since does not count: how much
 // of that is known depends on the order of arrival.
-func (s *shard) listen(hour int32) {
+func (s *shard) listen(hour int32) error {
 	day := hour / 24
 	if s.epoch.Hour/24 == day || !s.noPeers && !s.epoch.Busy(day) {
-		return
+		return nil
 	}
 	for _, e := range s.entities[tokenwatch.EntityToken] {
 		if _, ok := e.find(hour); !ok && e.usual.Silence(day) {
 			s.addWindow(e, window.New(hour))
 		}
 	}
-	s.listenAsleep(hour)
+	return s.listenAsleep(hour)
 }
 
 func clearJudged(list []judged) []judged {

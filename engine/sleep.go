@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -10,13 +9,14 @@ import (
 )
 
 // An entity that has neither an open window nor an incident is asleep: what is left of
-// it is its packed baseline. It falls asleep when the last hour it was active in has
-// settled, and wakes when something about it comes. Nothing that is told depends on
-// which entities sleep: a baseline that was packed in between is the same.
+// it is its packed baseline, in memory or in the store only, see page. It falls asleep
+// when the last hour it was active in has settled, and wakes when something about it
+// comes. Nothing that is told depends on which entities sleep: a baseline that was
+// packed in between is the same.
 
 // sleeper is an entity that is asleep.
 type sleeper struct {
-	packed string // its id, and then its baseline
+	packed string // its id, and then its baseline; "" is in the store
 	last   int32  // hour of the last window learned
 	traits uint8
 }
@@ -49,61 +49,73 @@ func (s *shard) rest() {
 				s.drop(e)
 				continue
 			}
-			z := s.sleeper(e)
+			z := sleeper{packed: string(s.pack(e)), last: e.usual.Last, traits: traitsOf(&e.usual)}
 			if e.changed {
 				z.traits |= unsaved
 			}
 			delete(s.entities[kind], hash)
 			s.asleep[kind][hash] = z
+			s.resident += len(z.packed)
 		}
 	}
 }
 
-func (s *shard) sleeper(e *entity) sleeper {
+// pack returns an entity's id and baseline, until the next call.
+func (s *shard) pack(e *entity) []byte {
 	s.packing = e.usual.Pack(appendPart(s.packing[:0], e.ID))
-	return sleeper{packed: string(s.packing), last: e.usual.Last, traits: traitsOf(&e.usual)}
+	return s.packing
 }
 
-// read returns who a sleeper is. It is an error if its bytes are no entity.
-func (z *sleeper) read() (id string, usual baseline.Usual, ok bool) {
-	id, packed, ok := cutPart([]byte(z.packed))
-	if !ok {
-		return "", usual, false
-	}
-	usual, err := baseline.Unpack(packed)
-	return id, usual, err == nil
-}
-
-// wake returns the entity of a hash, nil if there is none.
-func (s *shard) wake(kind tokenwatch.EntityKind, hash uint64) *entity {
-	if e := s.entities[kind][hash]; e != nil {
-		return e
-	}
+// rouse takes an entity out of those that sleep, nil if there is none; here tells whether
+// it is awake now, or was left to the store and must be fetched.
+func (s *shard) rouse(kind tokenwatch.EntityKind, hash uint64) (e *entity, here bool) {
 	z, ok := s.asleep[kind][hash]
 	if !ok {
-		return nil
+		return nil, false
 	}
-	id, usual, ok := z.read()
+	delete(s.asleep[kind], hash)
+	s.resident -= len(z.packed)
+	e = &entity{Entity: tokenwatch.Entity{Kind: kind}, hash: hash, changed: z.traits&unsaved != 0}
+	s.entities[kind][hash] = e
+	if z.packed == "" {
+		return e, false
+	}
+	id, usual, ok := unpackEntity([]byte(z.packed))
 	if !ok {
 		panic("engine: a sleeping entity cannot be read") // it was packed here, or tried when it was loaded
 	}
-	delete(s.asleep[kind], hash)
-	e := s.make(kind, hash, strings.Clone(id))
-	e.usual, e.changed = usual, z.traits&unsaved != 0
-	return e
+	e.ID, e.usual = strings.Clone(id), usual
+	s.own(e)
+	return e, true
+}
+
+// wake returns the entity of a hash, nil if there is none.
+func (s *shard) wake(kind tokenwatch.EntityKind, hash uint64) (*entity, error) {
+	if e := s.entities[kind][hash]; e != nil {
+		return e, nil
+	}
+	e, here := s.rouse(kind, hash)
+	if e == nil || here {
+		return e, nil
+	}
+	return e, s.fetch([]*entity{e})
 }
 
 // peek returns the entity of a hash as it is, without waking it; nil if there is none.
-func (s *shard) peek(kind tokenwatch.EntityKind, hash uint64) *entity {
+func (s *shard) peek(kind tokenwatch.EntityKind, hash uint64) (*entity, error) {
 	if e := s.entities[kind][hash]; e != nil {
-		return e
+		return e, nil
 	}
 	z, ok := s.asleep[kind][hash]
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	id, usual, _ := z.read()
-	return &entity{Entity: tokenwatch.Entity{Kind: kind, ID: id}, hash: hash, usual: usual}
+	e := &entity{Entity: tokenwatch.Entity{Kind: kind}, hash: hash}
+	if z.packed == "" {
+		return e, s.fetch([]*entity{e})
+	}
+	e.ID, e.usual, _ = unpackEntity([]byte(z.packed))
+	return e, nil
 }
 
 // awake returns the entity of a hash, nil if there is none or it has no window open and
@@ -119,7 +131,7 @@ func (s *shard) known(kind tokenwatch.EntityKind) int {
 
 // listenAsleep wakes the tokens whose silence is worth judging in an hour, and opens a
 // window for each.
-func (s *shard) listenAsleep(hour int32) {
+func (s *shard) listenAsleep(hour int32) error {
 	day := hour / 24
 	var silent []uint64
 	for hash, z := range s.asleep[tokenwatch.EntityToken] {
@@ -127,10 +139,11 @@ func (s *shard) listenAsleep(hour int32) {
 			silent = append(silent, hash)
 		}
 	}
-	slices.Sort(silent)
-	for _, hash := range silent {
-		s.addWindow(s.wake(tokenwatch.EntityToken, hash), window.New(hour))
+	list, err := s.wakeAll(tokenwatch.EntityToken, silent)
+	for _, e := range list {
+		s.addWindow(e, window.New(hour))
 	}
+	return err
 }
 
 // sweepAsleep drops those sleepers of a kind that need not be kept.
@@ -138,6 +151,7 @@ func (s *shard) sweepAsleep(kind tokenwatch.EntityKind, old func(z *sleeper) boo
 	for hash, z := range s.asleep[kind] {
 		if old(&z) {
 			delete(s.asleep[kind], hash)
+			s.resident -= len(z.packed)
 			s.dropped = append(s.dropped, baselineKey(s.name, kind, hash))
 		}
 	}

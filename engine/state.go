@@ -137,7 +137,8 @@ func (e *Engine) commit(ctx context.Context) error {
 		step.Findings = append(append(append(step.Findings, t.guard.out...), t.watch.out...), t.health.out...)
 		t.guard.out, t.watch.out, t.health.out = t.guard.out[:0], t.watch.out[:0], t.health.out[:0]
 	}
-	if e.rows >= e.cfg.SnapshotRows {
+	snapshot := e.rows >= e.cfg.SnapshotRows || e.crowded()
+	if snapshot {
 		e.taking.Lock()
 		step.Records = append(step.Records, e.snapshot()...)
 		e.taking.Unlock()
@@ -158,6 +159,11 @@ func (e *Engine) commit(ctx context.Context) error {
 	findings, err := e.state.Commit(ctx, step)
 	if err != nil {
 		return fmt.Errorf("commit the engine's step to offset %d: %w", step.Cursor, err)
+	}
+	if snapshot {
+		e.taking.Lock()
+		e.page()
+		e.taking.Unlock()
 	}
 	e.entries, e.stale = 0, nil
 	e.cfg.Committed(step.Cursor, findings)
@@ -272,7 +278,7 @@ func (s *shard) records(out *[]storage.Record) {
 			if e.changed {
 				r := storage.Record{Key: []byte(baselineKey(s.name, kind, hash))}
 				if e.usual.Last != 0 { // or else it begins anew
-					r.Value = []byte(s.sleeper(e).packed)
+					r.Value = bytes.Clone(s.pack(e))
 				}
 				*out = append(*out, r)
 			}
@@ -320,7 +326,11 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("load the engine's state: %w", err)
 	}
+	n := 0
 	for r, err := range e.state.Records(ctx, nil) {
+		if n++; n%4096 == 0 {
+			e.page()
+		}
 		switch {
 		case err != nil:
 		case !current && r.Key[0] != recNoted && (r.Key[0] != recIncident || e.loadRecord(r) != nil):
@@ -335,6 +345,7 @@ func (e *Engine) load(ctx context.Context) error {
 	for _, t := range e.tenants {
 		t.remember()
 	}
+	e.page()
 	e.cursor, e.told, e.loaded = tokenwatch.Offset(snapshot.Offset), told, true
 	return e.usePolicies(e.packs)
 }
@@ -421,14 +432,14 @@ func (t *tenant) loadBaseline(key []byte, r storage.Record) error {
 	if len(key) != 9 || key[0] >= byte(tokenwatch.NumEntityKinds) {
 		return corrupt(r)
 	}
-	z := sleeper{packed: string(r.Value)}
-	_, usual, ok := z.read()
+	_, usual, ok := unpackEntity(r.Value)
 	if !ok {
 		return corrupt(r)
 	}
-	z.last, z.traits = usual.Last, traitsOf(&usual)
 	hash := binary.BigEndian.Uint64(key[1:])
-	t.shardOf(hash).asleep[key[0]][hash] = z
+	s := t.shardOf(hash)
+	s.asleep[key[0]][hash] = sleeper{packed: string(r.Value), last: usual.Last, traits: traitsOf(&usual)}
+	s.resident += len(r.Value)
 	return nil
 }
 
@@ -486,11 +497,13 @@ func (t *tenant) lookUp(kind tokenwatch.EntityKind, id string) (*shard, *entity,
 			hash = feature.AddrHash(t.hash, a.As16())
 		}
 		s := t.shardOf(hash)
-		return s, s.entity(kind, hash, id), nil
+		e, err := s.entity(kind, hash, id)
+		return s, e, err
 	}
 	hash := t.hash.String(id)
 	s := t.shardOf(hash)
-	return s, s.entity(kind, hash, id), nil
+	e, err := s.entity(kind, hash, id)
+	return s, e, err
 }
 
 func (t *tenant) shardOf(hash uint64) *shard { return t.shards[hash%uint64(len(t.shards))] }

@@ -70,8 +70,10 @@ func (t *tenant) take(group []*feature.Rows) error {
 		}
 	}
 	t.dirty = true
-	t.findHeirs()
-	if err := t.each(rows, func(s *shard) error { s.apply(group); return nil }); err != nil {
+	if err := t.findHeirs(); err != nil {
+		return err
+	}
+	if err := t.each(rows, func(s *shard) error { return s.apply(group) }); err != nil {
 		return err
 	}
 	if err := t.conclude(); err != nil {

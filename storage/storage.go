@@ -103,6 +103,15 @@ type State interface {
 	Commit(ctx context.Context, step Step) ([]tokenwatch.Finding, error)
 }
 
+// Values gives single records of the engine back. Where a State has them, the engine
+// leaves to it what it seldom asks for.
+type Values interface {
+	// Values returns the values of keys, as of the last Step, nil where there is no
+	// such record. It is quickest where keys are in order. Any number of goroutines
+	// may call it.
+	Values(ctx context.Context, keys [][]byte) ([][]byte, error)
+}
+
 // Record is one of the engine's records, or one of the outbox. Whoever it belongs
 // to gives key and value their meaning; a nil Value deletes.
 type Record struct {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -26,6 +27,8 @@ type Log struct {
 	records  map[string][]byte
 	findings []tokenwatch.Finding // all revisions, in order
 	commits  int
+
+	Paged atomic.Int64 // records that were asked for by key
 }
 
 // FailAfter lets Commit fail after n commits with err; for crash tests.
@@ -109,6 +112,16 @@ func (l *Log) Records(_ context.Context, prefix []byte) iter.Seq2[storage.Record
 			}
 		}
 	}
+}
+
+// Values returns the values of the engine's records by key.
+func (l *Log) Values(_ context.Context, keys [][]byte) ([][]byte, error) {
+	out := make([][]byte, len(keys))
+	for i, k := range keys {
+		out[i] = l.records[string(k)]
+	}
+	l.Paged.Add(int64(len(keys)))
+	return out, nil
 }
 
 // Commit keeps a Step.

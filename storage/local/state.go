@@ -50,6 +50,30 @@ func (s *Store) Records(ctx context.Context, prefix []byte) iter.Seq2[storage.Re
 	}
 }
 
+var _ storage.Values = (*Store)(nil)
+
+// Values returns the values of the engine's records by key; see storage.Values.
+func (s *Store) Values(ctx context.Context, keys [][]byte) ([][]byte, error) {
+	v, done, err := s.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	values := make([][]byte, len(keys))
+	var key []byte
+	for i := range keys {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		key = append(append(key[:0], keyRecord), keys[i]...)
+		values[i], err = get(v.snapshot, key)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return nil, classify("engine record", err)
+		}
+	}
+	return values, nil
+}
+
 // Commit stores a Step; see storage.State. The cursor of a Step lies within the
 // log and does not go back.
 func (s *Store) Commit(ctx context.Context, step storage.Step) ([]tokenwatch.Finding, error) {

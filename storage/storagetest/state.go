@@ -19,6 +19,22 @@ func (s *suite) records(prefix string) string {
 	return text
 }
 
+// values shows the values of the engine's records by key, where the store has them.
+func (s *suite) values(keys ...string) string {
+	s.Helper()
+	store, ok := s.Store.(storage.Values)
+	if !ok {
+		return ""
+	}
+	var raw [][]byte
+	for _, k := range keys {
+		raw = append(raw, []byte(k))
+	}
+	values, err := store.Values(s.ctx, raw)
+	s.must(err)
+	return fmt.Sprintf("%q", values)
+}
+
 func (s *suite) step(step storage.Step) []tokenwatch.Finding {
 	s.Helper()
 	findings, err := s.Commit(s.ctx, step)
@@ -35,6 +51,9 @@ func steps(s *suite) {
 	equal(s, "last", s.records("\xff"), `"\xff"="ends" "\xff\xff"="end" `)
 	s.step(storage.Step{Cursor: 2, Records: []storage.Record{{Key: []byte("b/1")}, rec("b/2", "zwei")}})
 	equal(s, "changed", s.records("b/"), `"b/2"="zwei" `)
+	if got := s.values("b/1", "b/2", "\xff", "b/"); got != "" {
+		equal(s, "by key", got, `["" "zwei" "ends" ""]`)
+	}
 	cursor, err := s.Cursor(s.ctx)
 	s.must(err)
 	equal(s, "cursor", cursor, 2)
