@@ -181,7 +181,7 @@ func defaultConfig() config {
 		MemoryLimit: 2 << 30, Lateness: 3 * time.Hour, Tick: time.Minute, Checkpoint: 30 * time.Second,
 		Store: storeConfig{
 			IDMemory: 1 << 20, Horizon: 7 * 24 * time.Hour, MaxKeys: 10_000_000,
-			Cache: 64 << 20, MemTable: 32 << 20, Ballast: 64 << 20, Keep: []keepConfig{},
+			Cache: 64 << 20, MemTable: 16 << 20, Ballast: 64 << 20, Keep: []keepConfig{},
 		},
 		Backup: backupConfig{Every: 24 * time.Hour},
 		Engine: engineConfig{Rate: 0.05},

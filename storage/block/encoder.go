@@ -33,9 +33,14 @@ type Encoder struct {
 	places        map[[16]byte]uint32
 }
 
+// zstdWindow is how far back zstd looks: hardly any section is longer, and an encoder
+// keeps two of them.
+const zstdWindow = 512 << 10
+
 // NewEncoder returns an Encoder.
 func NewEncoder() *Encoder {
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
+		zstd.WithWindowSize(zstdWindow))
 	if err != nil {
 		panic("block: zstd options: " + err.Error()) // they are constant
 	}

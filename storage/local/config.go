@@ -26,7 +26,7 @@ type Config struct {
 	MaxKeys   int           // how many such requests at most; 10 M
 	CacheSize int64         // bytes of Pebble's block cache; 64 MiB
 	// MemTableSize is how many bytes of writes are gathered in memory before
-	// they become a table; 32 MiB.
+	// they become a table; 16 MiB. There may be three times as many.
 	MemTableSize uint64
 	// Ballast is the size in bytes of a file that is removed when the disk is
 	// full, so that cleaning up and a clean stop still work; 64 MiB, and none if
@@ -68,7 +68,7 @@ func (c *Config) fill() error {
 	orDefault(&c.Horizon, 7*24*time.Hour)
 	orDefault(&c.MaxKeys, 10_000_000)
 	orDefault(&c.CacheSize, 64<<20)
-	orDefault(&c.MemTableSize, 32<<20)
+	orDefault(&c.MemTableSize, 16<<20)
 	orDefault(&c.Ballast, 64<<20)
 	orDefault(&c.limits, defaultLimits)
 	if c.Lateness < 0 || c.IDMemory < 0 || c.Horizon < 0 || c.MaxKeys < 0 || c.CacheSize < 0 {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"syscall"
@@ -39,6 +40,7 @@ func (s *Store) openDB(mustExist bool) (_ *pebble.DB, err error) {
 			},
 		},
 	}
+	options.Experimental.SpanPolicyFunc = zstdSpan
 	for i := range options.Levels {
 		l := &options.Levels[i]
 		l.FilterPolicy = bloom.FilterPolicy(10) // most look-ups are of new request keys
@@ -52,13 +54,25 @@ func (s *Store) openDB(mustExist bool) (_ *pebble.DB, err error) {
 // is for the engine's records, the only ones that are many; a segment is larger.
 const blockSize = 32 << 10
 
-// compression is zstd for tables in which it makes a tenth less of what faster ones
-// do: not of segments, which are compressed already, but of the engine's records.
+// compression is zstd, but only for the engine's records: see zstdSpan.
 var compression = func() sstable.CompressionProfile {
 	p := *sstable.BalancedCompression
-	p.AdaptiveReductionCutoffPercent = 10
+	p.AdaptiveReductionCutoffPercent = 0
 	return p
 }()
+
+// zstdSpan says where zstd pays: segments are compressed already, the rest is little,
+// and an encoder takes megabytes.
+func zstdSpan(from []byte) (p pebble.SpanPolicy, end []byte, err error) {
+	p.PreferFastCompression = true
+	switch records, after := []byte{keyRecord}, []byte{keyRecord + 1}; {
+	case bytes.Compare(from, records) < 0:
+		end = records
+	case bytes.Compare(from, after) < 0:
+		p.PreferFastCompression, end = false, after
+	}
+	return p, end, nil
+}
 
 // remover removes write-ahead logs as soon as they are of no use. Pebble would keep
 // three to write over, which can be as large as all else: the engine's snapshot is

@@ -153,7 +153,7 @@ func (r *Rows) cells(k Kind, limit int) (cells []cell, of []uint32) {
 		return cells, nil
 	}
 	of = make([]uint32, r.N)
-	keys, one := r.keys(k)
+	keyOf := r.keys(k)
 	step, table := int64(k.Step()), newTable(1024)
 	var low, high, at int64 // of the step found last
 	low = 1
@@ -167,10 +167,7 @@ func (r *Rows) cells(k Kind, limit int) (cells []cell, of []uint32) {
 			at = floorDiv(t, step)
 			low, high = at*step, at*step+step-1
 		}
-		key := one
-		if keys != nil {
-			key = keys[i]
-		}
+		key := keyOf(i)
 		if key != lastKey || at != lastStep || lastCell == none {
 			c, added := table.find(key, at)
 			if added {
@@ -202,8 +199,8 @@ func (r *Rows) cells(k Kind, limit int) (cells []cell, of []uint32) {
 	return sorted, of
 }
 
-// keys joins the codes of each row to one number; nil if all rows have the same.
-func (r *Rows) keys(k Kind) (keys []uint64, one uint64) {
+// keys returns a function that joins the codes of a row to one number.
+func (r *Rows) keys(k Kind) func(i int) uint64 {
 	width, same := 0, true
 	for _, c := range k.Columns() {
 		width += bits.Len(uint(r.Keys[c].Distinct))
@@ -212,15 +209,13 @@ func (r *Rows) keys(k Kind) (keys []uint64, one uint64) {
 	if width > 64 { // only dictionaries with values that no row has get there
 		var codes [3]uint32
 		table := newTable(1024)
-		keys = make([]uint64, r.N)
-		for i := range keys {
+		return func(i int) uint64 {
 			for j, c := range k.Columns() {
 				codes[j] = r.Keys[c].at(i)
 			}
 			id, _ := table.find(uint64(codes[0])<<32|uint64(codes[1]), int64(codes[2]))
-			keys[i] = uint64(id)
+			return uint64(id)
 		}
-		return keys, 0
 	}
 	join := func(i int) (key uint64) {
 		for _, c := range k.Columns() {
@@ -229,13 +224,10 @@ func (r *Rows) keys(k Kind) (keys []uint64, one uint64) {
 		return key
 	}
 	if same {
-		return nil, join(0)
+		one := join(0)
+		return func(int) uint64 { return one }
 	}
-	keys = make([]uint64, r.N)
-	for i := range keys {
-		keys[i] = join(i)
-	}
-	return keys, 0
+	return join
 }
 
 // sums adds up what is one number a cell.
