@@ -9,7 +9,8 @@ import (
 )
 
 // openAPI returns the document of all paths: those of the protos, and those that
-// exist over HTTP only.
+// exist over HTTP only. It is put together as OpenAPI 2, as the generator of the
+// protos writes it, and turned into OpenAPI 3 at the end.
 func openAPI(version string, extra []route) ([]byte, error) {
 	var doc map[string]any
 	if err := json.Unmarshal(proto.OpenAPI, &doc); err != nil {
@@ -23,10 +24,11 @@ func openAPI(version string, extra []route) ([]byte, error) {
 	info["version"] = version
 	for _, r := range extra {
 		operation := map[string]any{
-			"summary":   r.summary,
-			"produces":  []string{r.produces},
-			"tags":      []string{"Operations"},
-			"responses": map[string]any{"200": map[string]any{"description": "A successful response."}},
+			"summary":     r.summary,
+			"operationId": operationID(r),
+			"produces":    []string{r.produces},
+			"tags":        []string{"Operations"},
+			"responses":   map[string]any{"200": map[string]any{"description": "A successful response."}},
 		}
 		if grants[r.grant].public {
 			operation["security"] = []any{}
@@ -53,7 +55,14 @@ func openAPI(version string, extra []route) ([]byte, error) {
 	}
 	describeErrors(paths)
 	numbers(doc)
-	return json.MarshalIndent(doc, "", " ")
+	return json.MarshalIndent(upgraded(doc), "", " ")
+}
+
+// operationID is the name of a path that does not come from the protos, in the
+// manner of those that do: Operations_get_api_v1_query.
+func operationID(r route) string {
+	words := strings.FieldsFunc(strings.ToLower(r.method)+r.path, func(c rune) bool { return strings.ContainsRune("/{}._", c) })
+	return "Operations_" + strings.Join(words, "_")
 }
 
 // parameters describes those of a path that does not come from the protos.

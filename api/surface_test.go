@@ -202,22 +202,48 @@ func TestBindings(t *testing.T) {
 	}
 }
 
-// TestOpenAPI: the document is JSON and names every path, with the parameters
+// TestOpenAPI: the document is OpenAPI 3 and names every path, with the parameters
 // that are let through.
 func TestOpenAPI(t *testing.T) {
 	r := start(t, newFake(), nil)
 	got := r.do("GET", "/openapi.json", "", "")
 	var doc struct {
-		Info  struct{ Version string }
-		Paths map[string]map[string]struct {
-			Parameters []struct{ Name, In string }
+		OpenAPI string
+		Info    struct{ Version string }
+		Paths   map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct{ Name, In string }
 		}
+		Components struct{ Schemas map[string]any }
 	}
 	if err := json.Unmarshal([]byte(got.body), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if doc.Info.Version != "v0.0.0-test" {
 		t.Errorf("version %q", doc.Info.Version)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("OpenAPI %q", doc.OpenAPI)
+	}
+	for _, ref := range regexp.MustCompile(`"\$ref": *"([^"]*)"`).FindAllStringSubmatch(got.body, -1) {
+		name, ok := strings.CutPrefix(ref[1], "#/components/schemas/")
+		if _, there := doc.Components.Schemas[name]; !ok || !there {
+			t.Errorf("%s leads nowhere", ref[1])
+		}
+	}
+	for _, old := range []string{"definitions", "formData", "produces", "consumes", "collectionFormat"} {
+		if strings.Contains(got.body, `"`+old+`"`) {
+			t.Errorf("%s is of OpenAPI 2", old)
+		}
+	}
+	ids := map[string]bool{}
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			if op.OperationID == "" || ids[op.OperationID] {
+				t.Errorf("%s %s: operation id %q", method, path, op.OperationID)
+			}
+			ids[op.OperationID] = true
+		}
 	}
 	paths, err := bindings()
 	if err != nil {

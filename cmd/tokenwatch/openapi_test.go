@@ -17,25 +17,47 @@ import (
 
 // openAPI is as much of the server's own document as is needed to make requests.
 type openAPI struct {
-	Paths       map[string]map[string]operation
-	Definitions map[string]schema
+	Paths      map[string]map[string]operation
+	Components struct{ Schemas map[string]schema }
 }
 
 type operation struct {
-	Parameters []parameter
-	Responses  map[string]any
+	Parameters  []parameter
+	RequestBody struct{ Content map[string]media }
+	Responses   map[string]any
 }
 
+type media struct{ Schema schema }
+
 type parameter struct {
-	Name, In, Type, Format string
-	Schema                 *schema
+	Name, In string
+	Schema   schema
 }
 
 type schema struct {
-	Ref          string `json:"$ref"`
-	Type, Format string
-	Properties   map[string]schema
-	Items        *schema
+	Ref        string `json:"$ref"`
+	Type       kinds
+	Format     string
+	Properties map[string]schema
+	Items      *schema
+	AnyOf      []schema
+}
+
+// kinds is the type of a schema, or the first of several: null is the second.
+type kinds string
+
+func (k *kinds) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*k = kinds(one)
+		return nil
+	}
+	var many []string
+	if err := json.Unmarshal(b, &many); err != nil || len(many) == 0 {
+		return fmt.Errorf("a type is neither a text nor a list: %w", err)
+	}
+	*k = kinds(many[0])
+	return nil
 }
 
 // maker makes requests out of the document, some of them sensible.
@@ -72,7 +94,7 @@ var fittingExpressions = map[string]string{
 func pick[T any](m *maker, from []T) T { return from[m.IntN(len(from))] }
 
 // text is a value of a parameter, by its type.
-func (m *maker) text(kind, format string) string {
+func (m *maker) text(kind kinds, format string) string {
 	switch {
 	case m.IntN(12) == 0:
 		return pick(m, fuzzTexts)
@@ -91,8 +113,11 @@ func (m *maker) text(kind, format string) string {
 
 // value is one of a schema, or something else now and then.
 func (m *maker) value(s schema, depth int) any {
+	if len(s.AnyOf) > 0 {
+		s = s.AnyOf[0]
+	}
 	if s.Ref != "" {
-		s = m.doc.Definitions[strings.TrimPrefix(s.Ref, "#/definitions/")]
+		s = m.doc.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
 	}
 	if depth > 6 || m.IntN(20) == 0 {
 		return pick(m, []any{nil, 1, -1.5, "x", true, []any{}, map[string]any{}})
@@ -100,7 +125,8 @@ func (m *maker) value(s schema, depth int) any {
 	switch s.Type {
 	case "object":
 		out := map[string]any{}
-		for name, p := range s.Properties {
+		for _, name := range sortedKeys(s.Properties) {
+			p := s.Properties[name]
 			switch fit, ok := fittingFields[name]; {
 			case ok && m.IntN(3) > 0:
 				out[name] = fit
@@ -127,18 +153,16 @@ func (m *maker) value(s schema, depth int) any {
 }
 
 // expression is a value of a parameter of Prometheus' paths.
-func (m *maker) expression(p parameter) string {
+func (m *maker) expression(name string, s schema) string {
 	if m.IntN(6) > 0 {
-		return fittingExpressions[p.Name]
+		return fittingExpressions[name]
 	}
-	return m.text(p.Type, p.Format)
+	return m.text(s.Type, s.Format)
 }
 
 // request makes one of an operation.
 func (m *maker) request(ctx context.Context, base, method, path string, op operation) (*http.Request, error) {
-	query, form := url.Values{}, url.Values{}
-	header := http.Header{}
-	var body []byte
+	query, header := url.Values{}, http.Header{}
 	for _, p := range op.Parameters {
 		switch p.In {
 		case "path":
@@ -147,34 +171,23 @@ func (m *maker) request(ctx context.Context, base, method, path string, op opera
 				id = pick(m, m.ids)
 			}
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", url.PathEscape(id))
-		case "formData":
-			header.Set("Content-Type", "application/x-www-form-urlencoded")
-			form.Set(p.Name, m.expression(p))
 		case "query":
 			if strings.HasPrefix(path, "/api/v1/") {
-				query.Set(p.Name, m.expression(p))
+				query.Set(p.Name, m.expression(p.Name, p.Schema))
 				continue
 			}
 			if p.Name != "wait" && m.IntN(2) == 0 {
-				query.Set(p.Name, m.text(p.Type, p.Format))
+				query.Set(p.Name, m.text(p.Schema.Type, p.Schema.Format))
 			}
 		case "header":
 			if m.IntN(3) == 0 {
 				header.Set(p.Name, pick(m, []string{"a", "gzip", "zstd", "identity", "x y", strings.Repeat("k", 300)}))
 			}
-		case "body":
-			if m.IntN(4) == 0 || p.Schema == nil {
-				body = []byte(pick(m, fuzzBodies))
-			} else {
-				var err error
-				if body, err = json.Marshal(m.value(*p.Schema, 0)); err != nil {
-					return nil, err
-				}
-			}
 		}
 	}
-	if len(form) > 0 {
-		body = []byte(form.Encode())
+	body, err := m.body(op, header)
+	if err != nil {
+		return nil, err
 	}
 	if m.IntN(15) == 0 {
 		query.Set("nonsense", "1")
@@ -189,6 +202,28 @@ func (m *maker) request(ctx context.Context, base, method, path string, op opera
 	}
 	r.Header = header
 	return r, nil
+}
+
+// body makes the body of a request, if the operation takes one.
+func (m *maker) body(op operation, header http.Header) ([]byte, error) {
+	const urlencoded = "application/x-www-form-urlencoded"
+	if form, ok := op.RequestBody.Content[urlencoded]; ok {
+		header.Set("Content-Type", urlencoded)
+		values := url.Values{}
+		for _, name := range sortedKeys(form.Schema.Properties) {
+			values.Set(name, m.expression(name, form.Schema.Properties[name]))
+		}
+		return []byte(values.Encode()), nil
+	}
+	in, ok := op.RequestBody.Content["application/json"]
+	switch {
+	case !ok:
+		return nil, nil
+	case m.IntN(4) == 0:
+		return []byte(pick(m, fuzzBodies)), nil
+	default:
+		return json.Marshal(m.value(in.Schema, 0))
+	}
 }
 
 // TestEveryOperation asks a server with a recorded attack in it for everything
