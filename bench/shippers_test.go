@@ -265,6 +265,20 @@ ingest:
 			names = append(names, kind)
 		}
 	}
+	if node := have(t, "node"); node != "" && have(t, "node/node_modules/splunk-logging") != "" {
+		for _, kind := range []string{"elasticsearch-js", "splunk-js"} {
+			run(t, &sending, kind, node, filepath.Join(*shippersDir, "node/clients.js"), kind, "http://"+g.http, g.s.Key, fmt.Sprint(n))
+			names = append(names, kind)
+		}
+	}
+	if java := have(t, "java"); java != "" && have(t, "java/") != "" {
+		run(t, &sending, "loki4j", java, "-cp", filepath.Join(*shippersDir, "java/*"), filepath.Join(*shippersDir, "Loki4j.java"), "http://"+g.http, g.s.Key, fmt.Sprint(n))
+		names = append(names, "loki4j")
+	}
+	if collector := have(t, "./collector"); collector != "" {
+		startCollector(t, collector, g, "collector-grpc", "collector-http")
+		names = append(names, "collector-grpc", "collector-http")
+	}
 	if shippers := have(t, "./shippers"); shippers != "" {
 		run(t, &sending, "otlp-grpc", shippers, "otlp-grpc", g.grpc, g.s.Key, fmt.Sprint(n))
 		run(t, &sending, "otlp-http", shippers, "otlp-http", g.http, g.s.Key, fmt.Sprint(n))
@@ -345,6 +359,42 @@ ingest:
 	if err := g.s.Stop(); err != nil {
 		t.Errorf("the server did not end as it should: %v\n%.20000s", err, g.s.Stderr())
 	}
+}
+
+// startCollector has the OpenTelemetry Collector follow a file for each exporter, with
+// its place and its queue on disk.
+func startCollector(t *testing.T, collector string, g *target, overGRPC, overHTTP string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{overGRPC, overHTTP} {
+		var b strings.Builder
+		for i := range *shipped {
+			b.WriteString(shipLine(name, i) + "\n")
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".log"), []byte(b.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := filepath.Join(dir, "collector.yaml")
+	text := fmt.Sprintf(`
+extensions: {file_storage: {directory: %[1]q}}
+receivers:
+  file_log/%[2]s: {include: [%[1]s/%[2]s.log], start_at: beginning, storage: file_storage}
+  file_log/%[3]s: {include: [%[1]s/%[3]s.log], start_at: beginning, storage: file_storage}
+exporters:
+  otlp_grpc: {endpoint: %[4]q, tls: {insecure: true}, headers: {authorization: "Bearer %[6]s"}, sending_queue: &queue {storage: file_storage, block_on_overflow: true}, retry_on_failure: &retry {initial_interval: 200ms, max_interval: 1s, max_elapsed_time: 0}}
+  otlp_http: {endpoint: "http://%[5]s", headers: {authorization: "Bearer %[6]s"}, sending_queue: *queue, retry_on_failure: *retry}
+service:
+  extensions: [file_storage]
+  telemetry: {metrics: {level: none}}
+  pipelines:
+    logs/grpc: {receivers: [file_log/%[2]s], exporters: [otlp_grpc]}
+    logs/http: {receivers: [file_log/%[3]s], exporters: [otlp_http]}
+`, dir, overGRPC, overHTTP, g.grpc, g.http, g.s.Key)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	background(t, nil, collector, "--config", conf)
 }
 
 // startNginx serves locations on an address.

@@ -31,5 +31,15 @@ if [ ! -x "$dir/venv/bin/python" ]; then
 		"$dir/venv/bin/pip" -q --disable-pip-version-check install 'elasticsearch==9.*' 'splunk-handler==3.*' 'python-logging-loki==0.3.*' ||
 		{ rm -rf "$dir/venv"; missing "Python's clients of Elasticsearch, Splunk and Loki"; }
 fi
+if [ ! -d "$dir/node/node_modules/splunk-logging" ]; then
+	mkdir -p "$dir/node" && npm install --prefix "$dir/node" --silent --no-audit --no-fund '@elastic/elasticsearch@9' 'splunk-logging@0.11' >/dev/null 2>&1 ||
+		missing "Node's clients of Elasticsearch and Splunk"
+fi
+if [ ! -d "$dir/java" ]; then
+	mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/java" >/dev/null 2>&1 ||
+		{ rm -rf "$dir/java"; missing "Logback's appender for Loki"; }
+fi
+cp "$here/clients.py" "$here/Loki4j.java" "$dir/" && mkdir -p "$dir/node" && cp "$here/clients.js" "$dir/node/"
 (cd "$here" && CGO_ENABLED=0 GOFLAGS=-trimpath go build -o "$dir/shippers" .) || missing 'OpenTelemetry SDK and S3 server'
-cp "$here/clients.py" "$dir/clients.py"
+# The longest comes last: whoever has no time for it has all the others.
+(cd "$here/collector" && CGO_ENABLED=0 GOFLAGS=-trimpath go build -o "$dir/collector" .) || missing 'OpenTelemetry Collector'
