@@ -205,7 +205,7 @@ func readConfig(path string) (config, error) {
 	}
 	cfg, err := decodeConfig(b)
 	if err != nil {
-		return cfg, usage("read configuration %s: %w", path, err)
+		return cfg, &coded{exitUsage, inFile(path, err)}
 	}
 	return cfg, nil
 }
@@ -217,7 +217,7 @@ func decodeConfig(b []byte) (config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&cfg); err != nil && !errors.Is(err, io.EOF) {
-		return cfg, err
+		return cfg, misread(err)
 	}
 	return cfg, cfg.check()
 }
@@ -340,10 +340,11 @@ func printConfig(b *strings.Builder, v reflect.Value, indent string) {
 func scalar(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case string:
-		if x == "" {
-			return `""`
+		text, err := yaml.Marshal(x) // quoted where it must be
+		if err != nil {
+			panic(err) // a text
 		}
-		return x
+		return strings.TrimSuffix(string(text), "\n")
 	case time.Duration:
 		return duration(x)
 	case map[string]customFormat:

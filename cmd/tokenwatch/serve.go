@@ -230,7 +230,7 @@ func newServer(c *console, w *works, m *metrics, registry *prometheus.Registry, 
 	}
 	server, err := api.New(conf)
 	if errors.Is(err, api.ErrCleartext) {
-		return nil, usage("%w", err)
+		return nil, usage("%w (--tls-cert and --tls-key, or --insecure)", err)
 	}
 	return server, err
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // size is a number of bytes, written 64MiB in configuration files.
@@ -25,6 +27,14 @@ func (s size) String() string {
 		}
 	}
 	return "0"
+}
+
+// UnmarshalYAML reads one of a configuration file, and says in which line it is wrong.
+func (s *size) UnmarshalYAML(n *yaml.Node) error {
+	if err := s.UnmarshalText([]byte(n.Value)); err != nil {
+		return fmt.Errorf("line %d: %w", n.Line, err)
+	}
+	return nil
 }
 
 // UnmarshalText reads a whole number with a unit, or of bytes without one.
