@@ -105,7 +105,7 @@ func refusal(code int, b []byte) error {
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(b, &status) != nil || status.Message == "" {
-		status.Message = http.StatusText(code)
+		return fmt.Errorf("the server answered %d %s, and not as tokenwatch does: look at the URL", code, http.StatusText(code))
 	}
 	switch code {
 	case http.StatusNotFound:

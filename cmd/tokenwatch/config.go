@@ -205,7 +205,7 @@ func readConfig(path string) (config, error) {
 	}
 	cfg, err := decodeConfig(b)
 	if err != nil {
-		return cfg, &coded{exitUsage, inFile(path, err)}
+		return cfg, &coded{exitUsage, inFile("configuration", path, err)}
 	}
 	return cfg, nil
 }
@@ -217,7 +217,7 @@ func decodeConfig(b []byte) (config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)
 	if err := d.Decode(&cfg); err != nil && !errors.Is(err, io.EOF) {
-		return cfg, misread(err)
+		return cfg, misread(err, "tokenwatch config shows those there are")
 	}
 	return cfg, cfg.check()
 }

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/expr"
+	"github.com/tokenwatch/tokenwatch/query/sql"
 	"github.com/tokenwatch/tokenwatch/storage/history"
 	"github.com/tokenwatch/tokenwatch/storage/local"
 )
@@ -67,9 +70,21 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &c):
 		return c.code
+	case misasked(err):
+		return exitUsage
 	case local.ExitCode(err) != 0:
 		return local.ExitCode(err)
 	default:
 		return exitError
 	}
+}
+
+// misasked tells whether an error is about what was asked for, as a server answers
+// it with 400.
+func misasked(err error) bool {
+	var refusal *tokenwatch.Refusal
+	var syntax *sql.Error
+	var types *expr.TypeError
+	return errors.As(err, &refusal) && refusal.Reason == tokenwatch.RefusedArgument ||
+		errors.As(err, &syntax) || errors.As(err, &types) || errors.Is(err, expr.ErrOverflow)
 }

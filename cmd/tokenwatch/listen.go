@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/source"
 )
 
@@ -111,6 +112,9 @@ const minWebhookSecret = 16 // characters: whoever guesses it may write the log
 // checkInputs looks at what the server is to take in by itself.
 func (c *config) checkInputs() error {
 	for _, s := range c.Ingest.Syslog {
+		if err := c.checkInput("ingest.syslog", s.Tenant, s.Format); err != nil {
+			return err
+		}
 		switch s.Network {
 		case "udp", "tcp":
 			// As with HTTP: credentials in logs are not for everyone on the way.
@@ -126,6 +130,9 @@ func (c *config) checkInputs() error {
 		}
 	}
 	for _, f := range c.Ingest.Files {
+		if err := c.checkInput("ingest.files", f.Tenant, f.Format); err != nil {
+			return err
+		}
 		if len(f.Paths) == 0 {
 			return usage("ingest.files: an entry has no paths")
 		}
@@ -136,11 +143,17 @@ func (c *config) checkInputs() error {
 		}
 	}
 	for _, k := range c.Ingest.Kafka {
+		if err := c.checkInput("ingest.kafka", k.Tenant, k.Format); err != nil {
+			return err
+		}
 		if len(k.Brokers) == 0 || len(k.Topics) == 0 {
 			return usage("ingest.kafka: an entry has no brokers or no topics")
 		}
 	}
 	for _, n := range c.Ingest.NATS {
+		if err := c.checkInput("ingest.nats", n.Tenant, n.Format); err != nil {
+			return err
+		}
 		if n.URL == "" || n.Stream == "" {
 			return usage("ingest.nats: an entry has no url or no stream")
 		}
@@ -154,11 +167,26 @@ func (c *config) checkInputs() error {
 		}
 	}
 	for _, b := range c.Ingest.Buckets {
+		if err := c.checkInput("ingest.buckets", b.Tenant, b.Format); err != nil {
+			return err
+		}
 		if b.Bucket == "" || (b.AccessID == "") != (b.SecretFile == "") {
 			return usage("ingest.buckets: an entry has no bucket, or only one of access_id and secret_file")
 		}
 	}
 	return nil
+}
+
+// checkInput looks at what all inputs are told.
+func (c *config) checkInput(what, tenant, name string) error {
+	if tenant != "" && !validTenant(tenant) {
+		return usage("%s: a tenant is 1 to 64 of a-z, 0-9, - and _", what)
+	}
+	named := func(f format.Format) bool { return f.Name == name }
+	if name == "" || name == source.FormatAuto || slices.ContainsFunc(format.All, named) || slices.ContainsFunc(c.Ingest.custom, named) {
+		return nil
+	}
+	return usage("%s: there is no format %q; tokenwatch formats lists them", what, name)
 }
 
 // inputs are the stages in which the server takes logs in by itself, besides what

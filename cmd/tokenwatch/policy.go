@@ -51,7 +51,7 @@ func loadPolicies(c policyConfig) (*tokenwatch.PolicyPacks, error) {
 			return nil, usage("read policies: %w", err)
 		}
 		if _, err := policy.Compile(b); err != nil {
-			return nil, usage("read policies from %s: %w", path, err)
+			return nil, badPack(path, err)
 		}
 		p.Packs = append(p.Packs, b)
 	}
@@ -83,6 +83,11 @@ func (w *works) logPolicies(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// badPack is the error of a pack that cannot be used.
+func badPack(path string, err error) error {
+	return &coded{exitUsage, inFile("policies from", path, misread(err, "the packs that come with the program are examples"))}
 }
 
 // policyCmd is about policies.
@@ -156,7 +161,7 @@ func policySets(paths []string) (sets []*policy.Set, err error) {
 		}
 		set, err := policy.Compile(b)
 		if err != nil {
-			return usage("read policies from %s: %w", name, err)
+			return badPack(name, err)
 		}
 		sets = append(sets, set)
 		return nil

@@ -20,10 +20,10 @@ var wanted = map[string]string{
 	"time.Duration": "a time like 30s or 3h", "[]string": "a list of texts",
 }
 
-// misread is an error of the reader of YAML in words of the file: which line, and
-// what is wrong with it. The value that was found is not in it: it may be a secret
+// misread is an error of the reader of YAML in words of the file: which line, what
+// is wrong with it, and where to look for the settings there are. The value that was found is not in it: it may be a secret
 // that got into the wrong place.
-func misread(err error) error {
+func misread(err error, look string) error {
 	var typed *yaml.TypeError
 	if !errors.As(err, &typed) {
 		return err
@@ -31,7 +31,7 @@ func misread(err error) error {
 	var all []error
 	for _, text := range typed.Errors {
 		if m := noField.FindStringSubmatch(text); m != nil {
-			text = fmt.Sprintf("%s: there is no setting %s here; tokenwatch config shows those there are", m[1], m[2])
+			text = fmt.Sprintf("%s: there is no setting %s here; %s", m[1], m[2], look)
 		} else if m := noScalar.FindStringSubmatch(text); m != nil {
 			want, ok := wanted[m[2]]
 			switch {
@@ -48,15 +48,15 @@ func misread(err error) error {
 	return errors.Join(all...)
 }
 
-// inFile says of each error which configuration it is of.
-func inFile(path string, err error) error {
+// inFile says of each error which file it is of.
+func inFile(what, path string, err error) error {
 	many, ok := err.(interface{ Unwrap() []error })
 	if !ok {
-		return fmt.Errorf("read configuration %s: %w", path, err)
+		return fmt.Errorf("read %s %s: %w", what, path, err)
 	}
 	var all []error
 	for _, e := range many.Unwrap() {
-		all = append(all, inFile(path, e))
+		all = append(all, inFile(what, path, e))
 	}
 	return errors.Join(all...)
 }
