@@ -12,13 +12,15 @@ import (
 	"github.com/tokenwatch/tokenwatch/engine/finding"
 )
 
-// The engine keeps a bounded number of entities of each kind. Those that have shown
+// The engine keeps a bounded number of entities of each kind, and of their windows. Those that have shown
 // nothing worth keeping are dropped when their hour or day is over: credentials that
 // never were taken, addresses that few tokens came from. When there is room for no
 // more, events go on being stored and those of entities that are known go on being
-// judged; the others are counted by hour, and a finding about the tenant's overflow
-// tells of them. Which entities are known then depends on the order of the log and
-// the number of shards; short of that, nothing does.
+// judged while there is room for their windows; the others are counted by hour, and a
+// finding about the tenant's overflow tells of them. So it is with tokens that the
+// inventory has no room for, and with what rules and policies find. What there is room
+// for then depends on the order of the log and the number of shards; short of that,
+// nothing does.
 
 // overflowEntity is who such a finding is about.
 const overflowEntity = "overflow"
@@ -30,13 +32,18 @@ type overflow struct {
 	Events uint64
 	Kinds  [tokenwatch.NumEntityKinds]uint64
 	First  tokenwatch.EventRef
+	// Unlisted is events of tokens that are not in the inventory, Untold what rules and
+	// policies found and nothing tells of.
+	Unlisted, Untold uint64
 }
 
 func (o *overflow) add(p *overflow) {
-	if o.Events == 0 || p.First.Before(o.First) {
+	if o.First.Offset == 0 || p.First.Before(o.First) {
 		o.First = p.First
 	}
 	o.Events += p.Events
+	o.Unlisted += p.Unlisted
+	o.Untold += p.Untold
 	for k := range o.Kinds {
 		o.Kinds[k] += p.Kinds[k]
 	}
@@ -56,17 +63,23 @@ func (s *shard) spill(r *feature.Rows, i int, kind tokenwatch.EntityKind) {
 	s.spilled[o.Hour] = &o
 }
 
+// missed counts events that there was no room for, while no shard works; first is one
+// of them.
+func (t *tenant) missed(o overflow) {
+	have := t.overflows[o.Hour]
+	if have == nil {
+		have = &overflow{Hour: o.Hour}
+		t.overflows[o.Hour] = have
+	}
+	have.add(&o)
+}
+
 // gather takes the shards' overflows into the tenant's, and tells of hours that had
 // none before. It runs while no shard works.
 func (t *tenant) gather() error {
 	for _, s := range t.shards {
-		for hour, o := range s.spilled {
-			have := t.overflows[hour]
-			if have == nil {
-				have = &overflow{Hour: hour}
-				t.overflows[hour] = have
-			}
-			have.add(o)
+		for _, o := range s.spilled {
+			t.missed(*o)
 		}
 		clear(s.spilled)
 	}
@@ -117,9 +130,17 @@ func (t *tenant) explode(e *entity, o *overflow, settled bool) error {
 			kinds = append(kinds, fmt.Sprintf("%d of %s entities", n, tokenwatch.EntityKind(k)))
 		}
 	}
+	for _, more := range [...]struct {
+		n    uint64
+		what string
+	}{{o.Unlisted, "of tokens that the inventory does not list"}, {o.Untold, "that broke rules and policies, which nothing tells of"}} {
+		if more.n > 0 {
+			kinds = append(kinds, fmt.Sprintf("%d %s", more.n, more.what))
+		}
+	}
 	h, err := finding.Describe(o.Hour, finding.Combined{Sum: signal.Surprise, Rate: -3500, Signals: []tokenwatch.Signal{signal}}, s.log,
 		func(tokenwatch.Signal, []string) string {
-			return fmt.Sprintf("stands for more entities than there is room for, %d of each kind: events of that hour that nobody judged are %s", t.capacity, strings.Join(kinds, ", "))
+			return fmt.Sprintf("stands for more than there is room for, %d entities of each kind and %d open windows: events of that hour that nobody judged are %s", t.capacity, t.windows, strings.Join(kinds, ", "))
 		})
 	if err != nil {
 		return err
@@ -139,6 +160,9 @@ func (t *tenant) explode(e *entity, o *overflow, settled bool) error {
 func (s *shard) full(kind tokenwatch.EntityKind) bool {
 	return s.known(kind) >= s.room()
 }
+
+// crammed tells whether there is room for no further window.
+func (s *shard) crammed() bool { return s.opened >= max(1, s.windows/int(s.count)) }
 
 // room is how many entities of each kind the shard may have.
 func (s *shard) room() int { return max(1, s.capacity/int(s.count)) }

@@ -54,8 +54,10 @@ type Config struct {
 	// Without names detectors that are left out.
 	Without []string
 	// Entities is how many tokens, actors and addresses each a tenant may have that
-	// are judged. 0 is 256 Ki.
+	// are judged, and how many tokens its inventory lists. 0 is 1 Mi.
 	Entities int
+	// Windows is how many hours of entities a tenant may have open at a time. 0 is 1 Mi.
+	Windows int
 	// NoPeers judges every entity by itself alone.
 	NoPeers bool
 	// StepEntries is how many entries without a finding may pass before the
@@ -83,7 +85,10 @@ func (c *Config) fill() {
 		c.Lateness = storage.DefaultLateness
 	}
 	if c.Entities <= 0 {
-		c.Entities = 256 << 10
+		c.Entities = 1 << 20
+	}
+	if c.Windows <= 0 {
+		c.Windows = 1 << 20
 	}
 	if c.ResidentBytes <= 0 {
 		c.ResidentBytes = 64 << 20
@@ -139,7 +144,8 @@ type core struct {
 	threshold int
 	lateness  time.Duration
 	shards    int
-	capacity  int
+	capacity  int // entities of a kind
+	windows   int
 	noPeers   bool
 	detectors []detect.Detector
 	byName    map[string]detect.Detector
@@ -161,6 +167,7 @@ func New(cfg Config, events storage.Events, state storage.State) *Engine {
 		lateness:  cfg.Lateness,
 		shards:    cfg.Shards,
 		capacity:  cfg.Entities,
+		windows:   cfg.Windows,
 		noPeers:   cfg.NoPeers,
 		byName:    map[string]detect.Detector{},
 		log:       &batches{events: events},

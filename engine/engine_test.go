@@ -418,7 +418,8 @@ func TestSameBytes(t *testing.T) {
 }
 
 // TestEntitiesAreBounded is V10: more tokens than there is room for open no more
-// windows; those that are known go on being judged, and a finding tells of it.
+// windows and are not listed; those that are known go on being judged, and a finding
+// tells of it. So it is where there is room for the tokens, but not for their windows.
 func TestEntitiesAreBounded(t *testing.T) {
 	events, err := enginetest.Traffic(`token=good every=10m for=9d asn=64500 agent=sdk action=items.get class=read status=200
 token=good every=5m for=30m at=8d10h asn=64999 agent=curl action=users.{n} class=admin status=403
@@ -426,21 +427,32 @@ token=many{n} every=1s for=20m at=8d10h ip=192.0.2.7 agent=sdk action=items.get 
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, shards := range []int{1, 3} {
+	for i, cfg := range []engine.Config{{Shards: 1, Entities: 30}, {Shards: 3, Entities: 30}, {Shards: 1, Windows: 60}, {Shards: 3, Windows: 60}} {
 		var log enginetest.Log
 		fill(t, &log, events, 500, true)
-		run(t, engine.Config{Shards: shards, Entities: 30}, &log)
+		e := engine.New(cfg, &log, &log)
+		if err := e.RunTo(context.Background(), log.Last()); err != nil {
+			t.Fatal(err)
+		}
+		listed := 0
+		for range e.Tokens(context.Background(), tenant, "") {
+			listed++
+		}
 		found := map[string]tokenwatch.Finding{}
 		for _, f := range log.Findings() {
 			if f.Settled {
 				found[f.Entity] = f
 			}
 		}
-		if f, ok := found["overflow"]; !ok || f.Score != 100 || !strings.Contains(f.Summary, "of token entities") {
-			t.Errorf("%d shards: no finding tells of the overflow: %+v", shards, f)
+		if f, ok := found["overflow"]; !ok || f.Score != 100 || !strings.Contains(f.Summary, "of token entities") ||
+			cfg.Entities > 0 != strings.Contains(f.Summary, "of tokens that the inventory does not list") {
+			t.Errorf("case %d: no finding tells of the overflow: %+v", i, f)
 		}
-		if _, ok := found["good"]; !ok {
-			t.Errorf("%d shards: what was known is no longer judged", shards)
+		if _, ok := found["good"]; !ok && cfg.Entities > 0 {
+			t.Errorf("case %d: what was known is no longer judged", i)
+		}
+		if want := cfg.Entities; want > 0 && listed != want {
+			t.Errorf("case %d: %d tokens are listed, not %d", i, listed, want)
 		}
 	}
 }

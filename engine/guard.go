@@ -55,6 +55,7 @@ func newGuard(t *tenant) *guard {
 		breaches: map[breachKey]*breach{}, byToken: map[tokenwatch.TokenID][]*breach{}, open: map[*breach]struct{}{},
 		timed: map[*inventory.Unit]struct{}{}, candidates: newCandidates(),
 	}
+	g.inv.Limit = t.capacity
 	g.adopt(t.policies)
 	return g
 }
@@ -99,7 +100,13 @@ func (g *guard) learned(changed []inventory.Change, offset tokenwatch.Offset) er
 
 // take takes in a batch.
 func (g *guard) take(r *feature.Rows) error {
-	if err := g.weigh(g.inv.Take(r.Batch, r.Offset), r.Offset); err != nil {
+	changed, unlisted := g.inv.Take(r.Batch, r.Offset, func(row int) bool { return r.Events[row].Fault != feature.Unknown })
+	for _, row := range unlisted {
+		if hour := r.Events[row].Hour; hour != feature.NoHour && hour >= g.settled {
+			g.missed(overflow{Hour: hour, Unlisted: 1, First: r.Ref(int(row))})
+		}
+	}
+	if err := g.weigh(changed, r.Offset); err != nil {
 		return err
 	}
 	if err := g.look(r, nil); err != nil {

@@ -75,6 +75,12 @@ type view struct {
 
 // hit notes an event that breaks a policy.
 func (g *guard) hit(p *policy.Policy, c *policy.Case, e tokenwatch.EventRef) {
-	b := g.breach(breachKey{c.Token.ID, p.ID, int32(e.Millis / 3600_000 / 24)})
+	hour := int32(e.Millis / 3600_000)
+	k := breachKey{c.Token.ID, p.ID, hour / 24}
+	if g.breaches[k] == nil && len(g.open) >= maxMatches {
+		g.missed(overflow{Hour: hour, Untold: 1, First: e})
+		return
+	}
+	b := g.breach(k)
 	g.note(b, e, func() string { return p.Say(c) })
 }

@@ -29,6 +29,7 @@ type shard struct {
 	resident   int                  // bytes of sleepers in memory
 	left       []*entity            // that the batches at hand are about, and that were left to the store
 	open       map[int32][]*entity  // which have a window open, by hour
+	opened     int                  // windows
 	incidental map[*entity]struct{} // which have incidents
 	busy       []*entity            // that the batches at hand are about
 	parts      []part
@@ -141,18 +142,18 @@ func (s *shard) share(kind tokenwatch.EntityKind, hash uint64, r *feature.Rows, 
 		if !slices.ContainsFunc(rows, func(row uint32) bool { return s.counts(kind, r, row) }) {
 			return
 		}
-		var here bool
-		switch e, here = s.rouse(kind, hash); {
-		case e == nil && s.full(kind):
+		if _, sleeps := s.asleep[kind][hash]; s.crammed() || !sleeps && s.full(kind) {
 			for _, row := range rows {
 				if s.counts(kind, r, row) {
 					s.spill(r, int(row), kind)
 				}
 			}
 			return
-		case e == nil:
+		}
+		var here bool
+		if e, here = s.rouse(kind, hash); e == nil {
 			e = s.make(kind, hash, id())
-		case !here:
+		} else if !here {
 			s.left = append(s.left, e)
 		}
 	}
@@ -186,6 +187,10 @@ func (s *shard) add(e *entity, r *feature.Rows, rows []uint32) {
 		}
 		i, event := int(row), &r.Events[row]
 		w := s.window(e, event.Hour, event.Millis)
+		if w == nil {
+			s.spill(r, i, e.Kind)
+			continue
+		}
 		if event.Lead == e.Kind {
 			w.Add(&s.pool, r, i)
 		}
@@ -232,7 +237,8 @@ func (s *shard) own(e *entity) {
 	}
 }
 
-// window returns an entity's window of an hour and notes that it was touched.
+// window returns an entity's window of an hour and notes that it was touched; nil if
+// there is no room for it.
 func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
 	for i := range s.touched {
 		if t := &s.touched[i]; t.Hour == hour {
@@ -241,6 +247,9 @@ func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
 		}
 	}
 	i, ok := e.find(hour)
+	if !ok && s.crammed() {
+		return nil
+	}
 	if !ok {
 		s.addWindow(e, s.pool.New(hour))
 	}
@@ -253,6 +262,7 @@ func (s *shard) addWindow(e *entity, w *window.Window) {
 	at, _ := e.find(w.Hour)
 	e.windows = slices.Insert(e.windows, at, w)
 	s.open[w.Hour] = append(s.open[w.Hour], e)
+	s.opened++
 }
 
 // find looks from the end: nearly always it is the last one.
@@ -473,6 +483,7 @@ func clearJudged(list []judged) []judged {
 
 func (s *shard) learnWindow(j *judged, common *baseline.Common, delta *baseline.Epoch) {
 	e := j.e
+	s.opened--
 	if e.windows[0].Empty() {
 		// Opened by listen: there is nothing to learn.
 		e.windows = slices.Delete(e.windows, 0, 1)

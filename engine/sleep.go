@@ -46,7 +46,9 @@ func (s *shard) rest() {
 				continue
 			}
 			if e.usual.Last == 0 { // nothing is known of it
-				s.drop(e)
+				if delete(s.entities[kind], hash); e.changed {
+					s.dropped = append(s.dropped, baselineKey(s.name, e.Kind, hash)) // something was
+				}
 				continue
 			}
 			z := sleeper{packed: string(s.pack(e)), last: e.usual.Last, traits: traitsOf(&e.usual)}

@@ -124,6 +124,10 @@ func entityOf(r *feature.Rows, row int) tokenwatch.Entity {
 	return e
 }
 
+// maxMatches is how many things rules may find in two days of a tenant, and how many
+// breaches of policies by events are told of.
+const maxMatches = 1 << 16
+
 // match finds or makes what is told under a key.
 func (w *watch) match(k matchKey) *match {
 	m, ok := w.matches[k]
@@ -144,7 +148,12 @@ func (w *watch) change(m *match) {
 // hit notes an event that a rule matches.
 func (w *watch) hit(rule string, e tokenwatch.Entity, ref tokenwatch.EventRef) {
 	hour := int32(ref.Millis / 3600_000)
-	m := w.match(matchKey{rule, e.Kind.String() + " " + e.ID, hour / 24})
+	k := matchKey{rule, e.Kind.String() + " " + e.ID, hour / 24}
+	if w.matches[k] == nil && len(w.matches) >= maxMatches {
+		w.missed(overflow{Hour: hour, Untold: 1, First: ref})
+		return
+	}
+	m := w.match(k)
 	m.Entity = e
 	m.Count++
 	m.First, m.Last = min(m.First, hour), max(m.Last, hour)

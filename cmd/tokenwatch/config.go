@@ -116,6 +116,10 @@ type engineConfig struct {
 	Rate    float64 `yaml:"rate" doc:"false findings expected per entity and week; rarer is quieter"`
 	Shards  int     `yaml:"shards" doc:"parts of the entities that work in parallel; 0 is one per processor"`
 	NoPeers bool    `yaml:"no_peers" doc:"judge every entity by itself alone"`
+
+	Entities int  `yaml:"entities" doc:"tokens, actors and addresses each of a tenant that are judged; events of others are counted"`
+	Windows  int  `yaml:"windows" doc:"hours of these that are open at a time"`
+	Resident size `yaml:"resident" doc:"memory for baselines of those who do nothing just now; others are left to the store"`
 }
 
 type ingestConfig struct {
@@ -184,7 +188,7 @@ func defaultConfig() config {
 			Cache: 64 << 20, MemTable: 16 << 20, Ballast: 64 << 20, Keep: []keepConfig{},
 		},
 		Backup: backupConfig{Every: 24 * time.Hour},
-		Engine: engineConfig{Rate: 0.05},
+		Engine: engineConfig{Rate: 0.05, Entities: 1 << 20, Windows: 1 << 20, Resident: 64 << 20},
 		Ingest: ingestConfig{
 			MaxRecord: 256 << 10, InFlight: 256 << 20, Queue: 128 << 20,
 			Compressed: 16 << 20, Expanded: 64 << 20,
@@ -233,6 +237,9 @@ func (c *config) check() error {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return usage("a certificate and its key go together")
 	}
+	if c.Engine.Entities < 1 || c.Engine.Windows < 1 || c.Engine.Resident < 1 {
+		return usage("engine has no room for any entity")
+	}
 	if c.Backup.Every < time.Minute {
 		return usage("backup.every is less than 1m")
 	}
@@ -260,7 +267,10 @@ func (c *config) store() local.Config {
 }
 
 func (c *config) engine() engine.Config {
-	return engine.Config{Rate: c.Engine.Rate, Lateness: c.Lateness, Shards: c.Engine.Shards, NoPeers: c.Engine.NoPeers}
+	return engine.Config{
+		Rate: c.Engine.Rate, Lateness: c.Lateness, Shards: c.Engine.Shards, NoPeers: c.Engine.NoPeers,
+		Entities: c.Engine.Entities, Windows: c.Engine.Windows, ResidentBytes: int(c.Engine.Resident),
+	}
 }
 
 func (c *config) ingest() ingest.Config {

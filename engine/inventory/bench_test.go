@@ -48,7 +48,7 @@ func BenchmarkMillion(b *testing.B) {
 		for at := 0; at < tokens; at += size {
 			batch := batchOf(at, min(size, tokens-at), start)
 			began := time.Now()
-			v.Take(batch, tokenwatch.Offset(1+at/size))
+			v.Take(batch, tokenwatch.Offset(1+at/size), nil)
 			took += time.Since(began)
 		}
 		b.ReportMetric(float64(heap()-before)/tokens, "B/token")
@@ -56,7 +56,7 @@ func BenchmarkMillion(b *testing.B) {
 		again := batchOf(500_000, size, start)
 		began := time.Now()
 		for range 20 {
-			v.Take(again, 1000)
+			v.Take(again, 1000, nil)
 		}
 		b.ReportMetric(float64(time.Since(began).Nanoseconds())/20/size, "ns/known-token")
 		v.page("", 0) // the order is made at the first

@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 			}
 			switch d.Cmd {
 			case "log":
-				v.Take(batch(t, d.Input), offset)
+				v.Take(batch(t, d.Input), offset, nil)
 			case "import":
 				v.Import(table(t, d.Input, offset), now, offset)
 			case "link":

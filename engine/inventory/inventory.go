@@ -25,6 +25,11 @@ type Inventory struct {
 	// far as is known at a time in UTC nanoseconds. Set before anything else is done;
 	// nil: nothing is known of it. It may be called from many goroutines.
 	Holes func(source string, now int64) []tokenwatch.Window
+	// Limit is how many ids of tokens that were merely seen are taken in, 0 any number.
+	// From half of it on only those are that were taken for valid at least once in a
+	// batch: guessed credentials shall not keep others out. What is said of a token is
+	// kept whether it is listed or not.
+	Limit int
 
 	mu       sync.RWMutex
 	tenant   string
@@ -39,6 +44,10 @@ type Inventory struct {
 	parts    int      // of it that were taken in
 	held     []heldFact
 	apart    map[[2]int32]bool // pairs that a link keeps apart
+
+	// admitted are the tokens of the batch at hand that are not known and may be; nil:
+	// all.
+	admitted map[tokenwatch.TokenID]struct{}
 
 	dirty  []*record // differ from what was stored
 	kept   int       // of held, that was stored
@@ -131,21 +140,35 @@ func nameHash(kind tokenwatch.NameKind, issuer, value string) uint64 {
 	return xxh3.HashStringSeed(value, xxh3.HashStringSeed(issuer, xxh3.HashString(string(kind))))
 }
 
-// words gives texts of few distinct values a number; 0 is none.
+// words gives texts of few distinct values a number; 0 is none, and overflowWord all
+// that there is no room for.
 type words struct {
-	list []string
-	by   map[string]uint32
+	list  []string
+	by    map[string]uint32
+	bytes int
 }
 
-func newWords() words { return words{list: []string{""}, by: map[string]uint32{"": 0}} }
+const (
+	overflowWord = 1
+	maxWords     = 1 << 17
+	maxWordBytes = 16 << 20
+)
+
+func newWords() words {
+	return words{list: []string{"", "(overflow)"}, by: map[string]uint32{"": 0, "(overflow)": overflowWord}}
+}
 
 func (w *words) code(s string) uint32 {
 	c, ok := w.by[s]
 	if !ok {
+		if len(w.list) >= maxWords || w.bytes+len(s) > maxWordBytes {
+			return overflowWord
+		}
 		c = uint32(len(w.list))
 		s = clone(s)
 		w.list = append(w.list, s)
 		w.by[s] = c
+		w.bytes += len(s)
 	}
 	return c
 }

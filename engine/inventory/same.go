@@ -28,6 +28,9 @@ func (v *Inventory) learn(names []tokenwatch.Naming, changed *changes) {
 		if known && v.records[at].named(*n) {
 			continue
 		}
+		if !known && !v.admits(n.Token) {
+			continue
+		}
 		if !known {
 			at = v.record(tokenwatch.TokenID(clone(string(n.Token)))).at
 		}

@@ -18,14 +18,19 @@ type acc struct {
 	last     int32
 	scope    uint32 // code of the scope noted last
 	min, max int64
+	unlisted bool
 }
 
 // Take takes in a batch of the log: first what it says of tokens, then their
-// use. It returns the units whose life it changed, each once. Repeats and events from the future are no use; late ones are.
-func (v *Inventory) Take(b *tokenwatch.Batch, offset tokenwatch.Offset) []Change {
+// use. It returns the units whose life it changed, each once, and the rows of tokens
+// that it has no room for, see Limit. Repeats and events from the future are no use;
+// late ones are. taken tells whether the credential of a row was; nil: all were.
+func (v *Inventory) Take(b *tokenwatch.Batch, offset tokenwatch.Offset, taken func(row int) bool) (out []Change, unlisted []int32) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var changed changes
+	v.admit(b, taken)
+	defer func() { v.admitted = nil }()
 	v.learn(b.Names(), &changed)
 	facts := b.Facts()
 	for i := range facts {
@@ -41,9 +46,40 @@ func (v *Inventory) Take(b *tokenwatch.Batch, offset tokenwatch.Offset) []Change
 		changed.from(h.ns)
 		v.hold(h, &changed)
 	}
-	out := v.changes(&changed)
-	v.use(b, offset)
-	return out
+	out = v.changes(&changed)
+	return out, v.use(b, offset)
+}
+
+// admit finds out, where room is short, which tokens of a batch that are not known are
+// taken in.
+func (v *Inventory) admit(b *tokenwatch.Batch, taken func(row int) bool) {
+	v.admitted = nil
+	tokens := b.Column(tokenwatch.ColToken)
+	if v.Limit == 0 || len(v.records)+tokens.Dict.Len() <= v.Limit/2 {
+		return
+	}
+	v.admitted = map[tokenwatch.TokenID]struct{}{}
+	for row, code := range tokens.Codes {
+		id := tokenwatch.TokenID(tokens.Dict.At(int(code)))
+		if _, known := v.byID[id]; known || code == 0 || taken != nil && !taken(row) {
+			continue
+		}
+		if _, ok := v.admitted[id]; !ok && len(v.records)+len(v.admitted) < v.Limit {
+			v.admitted[id] = struct{}{}
+		}
+	}
+}
+
+// admits tells whether a token is known or may be.
+func (v *Inventory) admits(id tokenwatch.TokenID) bool {
+	if v.admitted == nil {
+		return true
+	}
+	_, ok := v.admitted[id]
+	if !ok {
+		_, ok = v.byID[id]
+	}
+	return ok
 }
 
 // copyFact returns a fact that shares no memory with its batch.
@@ -56,14 +92,18 @@ func copyFact(f *tokenwatch.Fact) *tokenwatch.Fact {
 	return &c
 }
 
-// use notes the use of the batch's tokens.
-func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) {
+// use notes the use of the batch's tokens, and returns the rows of those that there is
+// no room for.
+func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) (unlisted []int32) {
 	tokens := b.Column(tokenwatch.ColToken)
 	times := b.Column(tokenwatch.ColTime)
 	if tokens.Codes == nil || times.Ints == nil {
-		return
+		return nil
 	}
 	v.accs = append(v.accs[:0], make([]acc, tokens.Dict.Len())...)
+	for code := 1; v.admitted != nil && code < len(v.accs); code++ {
+		v.accs[code].unlisted = !v.admits(tokenwatch.TokenID(tokens.Dict.At(code)))
+	}
 	scopes := b.Column(tokenwatch.ColScope)
 	duplicate, future := b.Column(tokenwatch.ColDuplicate).Bools, b.Column(tokenwatch.ColFuture).Bools
 	for i, code := range tokens.Codes {
@@ -71,6 +111,10 @@ func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) {
 			continue
 		}
 		a, t := &v.accs[code], times.Ints[i]
+		if a.unlisted {
+			unlisted = append(unlisted, int32(i))
+			continue
+		}
 		switch {
 		case a.n == 0:
 			a.first, a.last, a.min, a.max = int32(i), int32(i), t, t
@@ -105,8 +149,11 @@ func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) {
 		v.touch(r)
 	}
 	for key, c := range sources {
-		v.record2(tokens, uint32(key>>32)).covered(c.source, c.first, c.last, c.events)
+		if code := uint32(key >> 32); v.accs[code].n > 0 {
+			v.record2(tokens, code).covered(c.source, c.first, c.last, c.events)
+		}
 	}
+	return unlisted
 }
 
 // record2 returns the record of a token by its code in the batch at hand.
