@@ -90,6 +90,11 @@ func (u *Usual) settle(w *window.Window) {
 		}
 		u.Places[at].Last = max(u.Places[at].Last, o.Last)
 	}
+	u.orderPlaces()
+}
+
+// orderPlaces keeps those where the entity was last.
+func (u *Usual) orderPlaces() {
 	slices.SortFunc(u.Places, func(a, b Place) int { return cmp.Or(-cmp.Compare(a.Last, b.Last), cmp.Compare(a.Network, b.Network)) })
 	u.Places = u.Places[:min(len(u.Places), maxPlaces)]
 }

@@ -57,6 +57,26 @@ func (l *Life) Add(m Moment) {
 	}
 }
 
+// Absorb takes in what is known of another life that turned out to be the same; about
+// says of each of its moments anew whom it is about.
+func (l *Life) Absorb(o *Life, about func(*Moment)) {
+	l.Created, l.LastUsed = max(l.Created, o.Created), max(l.LastUsed, o.LastUsed)
+	if o.Scopes != nil {
+		l.Scopes = append(slices.Clone(l.Scopes), o.Scopes...)
+		slices.Sort(l.Scopes)
+		l.Scopes = slices.Compact(l.Scopes)
+	}
+	l.Networks = append(slices.Clone(l.Networks), o.Networks...)
+	for _, m := range o.Moments {
+		about(&m)
+		l.Add(m)
+	}
+	if m := &o.Mint; m.Millis != 0 && (l.Mint.Millis == 0 || m.Millis < l.Mint.Millis || m.Millis == l.Mint.Millis && m.By < l.Mint.By) {
+		l.Mint = *m
+	}
+	l.Decoy = l.Decoy || o.Decoy
+}
+
 func (m Moment) compare(o Moment) int {
 	return cmp.Or(cmp.Compare(m.Millis, o.Millis), cmp.Compare(m.Kind, o.Kind), cmp.Compare(m.Token, o.Token),
 		cmp.Compare(m.Until, o.Until), slices.Compare(m.Scopes, o.Scopes))

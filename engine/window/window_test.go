@@ -163,3 +163,58 @@ func strip(w *window.Window) {
 		w.Slots[i].Sample.Row = 0
 	}
 }
+
+// TestMerge: windows of parts of the events merge into the window of all of them,
+// whatever they are full of.
+func TestMerge(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		all := random(r, 50+r.IntN(3000), []int{3, 40, 6000}[seed%3])
+		parts := make([][]event, 1+r.IntN(4))
+		for _, e := range all {
+			i := r.IntN(len(parts))
+			parts[i] = append(parts[i], e)
+		}
+		got, pool := window.New(500_000), new(window.Pool)
+		for _, p := range parts {
+			got.Merge(pool, fill(rows(p)))
+		}
+		a, b := fill(rows(all)), got
+		for _, w := range []*window.Window{a, b} { // of events: rows and their order are others
+			blur(w)
+		}
+		x, err := a.MarshalCBOR()
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := b.MarshalCBOR()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(x, y) {
+			t.Fatalf("seed %d: %d parts of %d events merge to something else than all of them", seed, len(parts), len(all))
+		}
+	}
+}
+
+// blur forgets at which place of which batch the events stand that a window refers to.
+func blur(w *window.Window) {
+	clear := func(r *tokenwatch.EventRef) { r.Row, r.Offset = 0, 0 }
+	for i := range w.Origins {
+		clear(&w.Origins[i].First)
+	}
+	for i := range w.Visitors {
+		clear(&w.Visitors[i].First)
+	}
+	for a := range w.Axes {
+		for i := range w.Axes[a] {
+			clear(&w.Axes[a][i].First)
+		}
+	}
+	for i := range w.Wrong {
+		clear(&w.Wrong[i].First)
+	}
+	for i := range w.Slots {
+		clear(&w.Slots[i].Sample)
+	}
+}
