@@ -50,6 +50,9 @@ type Naming struct {
 	Token  TokenID
 	Alias  Alias
 	Issuer string // scope within which the alias is unique; "" where it is so by itself
+	// Hour is that of the event that says so, since 1970, at least 1. 0 is of a name that
+	// the token's id is made of, so that the token has it whenever it is seen.
+	Hour int32 `cbor:",omitempty"`
 }
 
 // EntityKind is what a baseline, a window or a finding is about.

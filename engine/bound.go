@@ -171,7 +171,7 @@ func (s *shard) room() int { return max(1, s.capacity/int(s.count)) }
 // worth keeping: it is a credential that never was taken. Which of its later events
 // have come already must not count.
 func (e *entity) spent() bool {
-	if e.Kind != tokenwatch.EntityToken || e.life != nil || slices.ContainsFunc(e.incidents, settledIn) {
+	if e.Kind != tokenwatch.EntityToken || e.life != nil || e.raw != nil || slices.ContainsFunc(e.incidents, settledIn) {
 		return false
 	}
 	u := &e.usual

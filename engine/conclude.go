@@ -167,6 +167,9 @@ func (t *tenant) takeBack(c *cause, now []*judged) error {
 // settleHour gives the final word on an hour: all entities' windows of it are judged
 // by the epoch before it, and make the next one together.
 func (t *tenant) settleHour(hour int32) error {
+	if err := t.passOn(hour); err != nil {
+		return err
+	}
 	if err := t.guard.settleWindows(hour); err != nil {
 		return err
 	}
@@ -174,6 +177,9 @@ func (t *tenant) settleHour(hour int32) error {
 		return err
 	}
 	t.judgeMints(hour)
+	if err := t.remakeHour(hour); err != nil {
+		return err
+	}
 	if err := t.each(t.opened(hour), func(s *shard) error { return s.judgeHour(hour) }); err != nil {
 		return err
 	}
@@ -205,6 +211,7 @@ func (t *tenant) settleHour(hour int32) error {
 	if err := t.each(t.opened(hour), func(s *shard) error { s.learnHour(hour, &deltas[s.index]); return nil }); err != nil {
 		return err
 	}
+	t.closeNames(hour)
 	t.forgetGroups(hour)
 	t.epoch.Settle(hour, deltas)
 	t.dirty = true
@@ -269,6 +276,10 @@ func (t *tenant) settleIncidents(hour int32, list []*judged, causes []*cause) er
 				continue
 			}
 			if h := in.At(hour); h != nil && !h.Settled {
+				if by := t.bearer(tokenwatch.TokenID(e.ID), hour); e.raw != nil && by != nil && by != e {
+					t.leave(e, hour, by, time.Time{})
+					continue
+				}
 				in.Put(hour, nil)
 				s.tell(e, in, time.Time{})
 			}

@@ -399,7 +399,7 @@ func (e *Engine) learn(entry tokenwatch.Entry) error {
 		tenant := e.tenant(entry.Tenant)
 		tenant.learnInventory(&t)
 		g := tenant.guard
-		return g.learned(g.inv.Import(&t, entry.Time.UnixNano(), entry.Offset), entry.Offset)
+		return g.learned(g.inv.Import(&t, entry.Time.UnixNano(), tenant.next(), entry.Offset), entry.Offset)
 	case tokenwatch.ControlVerdict:
 		v, err := tokenwatch.DecodeVerdict(body)
 		if err != nil {
@@ -414,8 +414,12 @@ func (e *Engine) learn(entry tokenwatch.Entry) error {
 		if err != nil {
 			return err
 		}
-		g := e.tenant(entry.Tenant).guard
-		return g.learned(g.inv.Link(&l, entry.Time.UnixNano(), entry.Offset), entry.Offset)
+		tenant := e.tenant(entry.Tenant)
+		if l.Kind == tokenwatch.LinkFollows {
+			tenant.lives.follow(heir{Hour: max(tenant.next(), int32(tenant.watermark.Greatest()/int64(time.Hour))), From: l.A, To: l.B})
+		}
+		g := tenant.guard
+		return g.learned(g.inv.Link(&l, entry.Time.UnixNano(), tenant.next(), entry.Offset), entry.Offset)
 	}
 }
 

@@ -89,6 +89,9 @@ func (g *guard) adopt(s *policy.Set) {
 
 // learned follows a control record that changed units.
 func (g *guard) learned(changed []inventory.Change, offset tokenwatch.Offset) error {
+	if err := g.relate(); err != nil {
+		return err
+	}
 	if err := g.weigh(changed, offset); err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func sortedCandidates(m map[candidateKey]*candidate) []candidateKey {
 // judgeWindow asks one, and tells its breach what has changed.
 func (g *guard) judgeWindow(c *candidate) error {
 	p := g.policy(c.Policy)
-	e := g.awake(tokenwatch.EntityToken, g.hash.String(string(c.Token)))
+	e := g.bearer(c.Token, c.Hour)
 	if p == nil || e == nil {
 		return nil // the policy is not in use any more, there was no room for the token, or the window has settled
 	}

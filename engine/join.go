@@ -149,7 +149,7 @@ func (t *tenant) anchor(x *told, causes []*cause) (*entity, string, error) {
 	}
 	if l := t.lives.byToken[tokenwatch.TokenID(x.e.ID)]; l != nil && x.e.Kind == tokenwatch.EntityToken {
 		for _, id := range l.tokens {
-			if e := t.awake(tokenwatch.EntityToken, t.hash.String(string(id))); e != nil && e != x.e && t.tells(e, x) {
+			if e := t.bearer(id, x.judged.hour); e != nil && e != x.e && t.tells(e, x) {
 				return e, "has another secret that was used alike", nil
 			}
 		}

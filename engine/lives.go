@@ -155,7 +155,7 @@ func (t *tenant) judgeMints(hour int32) {
 			m.Depth = min(p.Mint.Depth, 100) + 1
 		}
 		for _, token := range p.tokens {
-			if e := t.awake(tokenwatch.EntityToken, t.hash.String(string(token))); e != nil {
+			if e := t.called(t.settledID(token)); e != nil {
 				m.Odd = m.Odd || e.oddBy(at)
 			}
 		}
@@ -182,8 +182,8 @@ func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
 		if m.Until == 0 {
 			m.Until = millis
 		}
-		if h := (heir{Hour: int32(millis / 3600_000), From: f.Previous, To: f.Token}); f.Token != "" && h.Hour >= t.settled && !slices.ContainsFunc(t.lives.heirs, func(o heir) bool { return o.compare(h) == 0 }) {
-			t.lives.heirs = append(t.lives.heirs, h)
+		if h := (heir{Hour: int32(millis / 3600_000), From: f.Previous, To: f.Token}); f.Token != "" && h.Hour >= t.settled {
+			t.lives.follow(h)
 		}
 	case tokenwatch.FactLeaked:
 		m.Token = f.Token
@@ -192,6 +192,13 @@ func (t *tenant) learnFact(f tokenwatch.Fact, millis int64) {
 	}
 	l.Add(m)
 	t.tie(l)
+}
+
+// follow notes that a token goes on where another one ends.
+func (l *lives) follow(h heir) {
+	if !slices.ContainsFunc(l.heirs, func(o heir) bool { return o.compare(h) == 0 }) {
+		l.heirs = append(l.heirs, h)
+	}
 }
 
 // oddBy tells whether the entity was anomalous on the day of an hour, up to and with it.
@@ -273,10 +280,19 @@ func (t *tenant) tie(l *life) {
 	}
 }
 
-// token returns the entity of a token, nil if there is none.
+// token returns the entity of a token, as of the last hour that settled; nil if there is
+// none.
 func (t *tenant) token(id tokenwatch.TokenID) (*entity, error) {
-	hash := t.hash.String(string(id))
+	hash := t.hash.String(string(t.settledID(id)))
 	return t.shardOf(hash).wake(tokenwatch.EntityToken, hash)
+}
+
+// settledID is the id of the token that an id was of in the last hour that settled.
+func (t *tenant) settledID(id tokenwatch.TokenID) tokenwatch.TokenID {
+	if n := t.namesakes.by[id]; n != nil {
+		return n.self()
+	}
+	return id
 }
 
 // inherit gives tokens that follow others by rotation, up to and with an hour, the
@@ -299,13 +315,14 @@ func (t *tenant) inherit(hour int32) error {
 		if from == nil || from.usual.Hours == 0 {
 			continue
 		}
-		hash := t.hash.String(string(h.To))
+		id := string(t.settledID(h.To))
+		hash := t.hash.String(id)
 		to := t.shardOf(hash)
-		e, err := to.entity(tokenwatch.EntityToken, hash, string(h.To))
+		e, err := to.entity(tokenwatch.EntityToken, hash, id)
 		if err != nil {
 			return err
 		}
-		if e.usual.Hours == 0 {
+		if e != from && e.usual.Hours == 0 {
 			e.usual = from.usual.Clone()
 			to.change(e)
 		}

@@ -76,5 +76,8 @@ func (t *tenant) known(of tokenwatch.Entity) (*entity, error) {
 		}
 		hash = feature.AddrHash(t.hash, a.As16())
 	}
+	if of.Kind == tokenwatch.EntityToken {
+		hash = t.hash.String(string(t.settledID(tokenwatch.TokenID(of.ID))))
+	}
 	return t.shardOf(hash).peek(of.Kind, hash)
 }

@@ -45,6 +45,8 @@ type shard struct {
 	judged     []judged                  // of the batches or the hour at hand
 	raised     []int32                   // hours of the entity at hand that the batches give reason to tell of
 	tallies    map[int32]*baseline.Tally // of the batches or the hour at hand, by hour
+	asides     []aside                   // by the batches at hand
+	remade     []remade                  // likewise
 }
 
 // entity is what the engine knows of one token, actor or address.
@@ -58,6 +60,11 @@ type entity struct {
 	changed   bool           // its settled state differs from the snapshot's
 	// parts and lastPart are the first and last of the entity's parts, see part.
 	parts, lastPart int32
+
+	// Of a token with namesakes; see namesake.
+	raw    *entity   // to whose windows rows are added; its own are merged of those of its names
+	names  *namesake // of such a raw one
+	before *entity   // whose baseline serves while it has none
 }
 
 // telling is an incident that something was told of.
@@ -113,12 +120,20 @@ func (s *shard) apply(group []*feature.Rows) error {
 	clear(s.left)
 	s.left = s.left[:0]
 	for _, e := range s.busy {
+		to := e
+		if e.raw != nil {
+			to = e.raw
+		}
 		for at := e.parts; at != 0; {
 			p := &s.parts[at-1]
-			s.add(e, p.from, p.rows)
+			s.add(to, p.from, p.rows)
 			at = p.next
 		}
 		e.parts = 0
+		if to != e {
+			s.setAside(to)
+			continue
+		}
 		s.score(e)
 	}
 	clear(s.busy)
@@ -235,6 +250,9 @@ func (s *shard) own(e *entity) {
 	if l := s.lives.byToken[tokenwatch.TokenID(e.ID)]; l != nil {
 		e.life = &l.Life
 	}
+	if n := s.namesakes.by[tokenwatch.TokenID(e.ID)]; n != nil {
+		s.adopt(e, n)
+	}
 }
 
 // window returns an entity's window of an hour and notes that it was touched; nil if
@@ -261,7 +279,9 @@ func (s *shard) window(e *entity, hour int32, millis int64) *window.Window {
 func (s *shard) addWindow(e *entity, w *window.Window) {
 	at, _ := e.find(w.Hour)
 	e.windows = slices.Insert(e.windows, at, w)
-	s.open[w.Hour] = append(s.open[w.Hour], e)
+	if e.names == nil {
+		s.open[w.Hour] = append(s.open[w.Hour], e)
+	}
 	s.opened++
 }
 
@@ -356,8 +376,11 @@ func escalates(in *finding.Incident, hour int32, c finding.Combined) bool {
 }
 
 // usualFor is the baseline that an entity is judged by as long as nothing has
-// settled: its own, or that of the token it follows.
+// settled: its own, or that of the token it turned out to be or follows.
 func (s *shard) usualFor(e *entity) *baseline.Usual {
+	if e.usual.Hours == 0 && e.before != nil {
+		return &e.before.usual
+	}
 	if e.usual.Hours == 0 && len(s.lives.heirs) > 0 {
 		if a := s.ancestor(e); a != nil {
 			return &a.usual

@@ -42,7 +42,7 @@ func traitsOf(u *baseline.Usual) (traits uint8) {
 func (s *shard) rest() {
 	for kind := range s.entities {
 		for hash, e := range s.entities[kind] {
-			if len(e.windows) > 0 || len(e.incidents) > 0 {
+			if len(e.windows) > 0 || len(e.incidents) > 0 || e.raw != nil && len(e.raw.windows) > 0 {
 				continue
 			}
 			if e.usual.Last == 0 { // nothing is known of it

@@ -35,6 +35,7 @@ const (
 	recNoted    = 'q' // name → digest of a control record that was taken in, see Noted; not part of the state
 	recPolicies = 'p' // → body of the last control record of policies
 	recSnapshot = 's' // → snapshotRecord
+	recNamesake = 'k' // tenant, token → namesakeRecord
 	recWatch    = 'y' // tenant → watchRecord
 	recHealth   = 'h' // tenant → healthRecord
 	recVerdicts = 'v' // tenant → verdictsRecord
@@ -224,6 +225,7 @@ func (t *tenant) records(out *[]storage.Record) {
 		t.dirty = false
 	}
 	t.guard.records(out)
+	t.nameRecords(out)
 	t.watch.records(out)
 	t.health.records(out)
 	t.verdictRecords(out)
@@ -292,6 +294,9 @@ func (s *shard) records(out *[]storage.Record) {
 	}
 	for _, hour := range slices.Sorted(maps.Keys(s.open)) {
 		for _, e := range s.open[hour] {
+			if e.raw != nil {
+				continue // made of those of its names
+			}
 			at, _ := e.find(hour)
 			e.windows[at].Stored = true
 			*out = append(*out, storage.Record{Key: []byte(windowKey(s.name, e.Entity, hour)), Value: encode(e.windows[at])})
@@ -343,6 +348,9 @@ func (e *Engine) load(ctx context.Context) error {
 		}
 	}
 	for _, t := range e.tenants {
+		if err := t.relate(); err != nil {
+			return err
+		}
 		t.remember()
 	}
 	e.page()
@@ -398,6 +406,8 @@ func (e *Engine) loadRecord(r storage.Record) error {
 		return t.watch.load(r)
 	case recHealth:
 		return t.health.load(r)
+	case recNamesake:
+		return t.loadNamesake(rest, r)
 	case recVerdicts:
 		return t.loadVerdicts(r)
 	case recGuard:

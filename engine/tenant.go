@@ -24,6 +24,7 @@ type tenant struct {
 	epoch      *baseline.Epoch
 	shards     []*shard
 	lives      lives
+	namesakes  namesakes
 	overflows  map[int32]*overflow // what there was no room for, by hour
 	guard      *guard
 	health     *health
@@ -45,7 +46,7 @@ func newTenant(c *core, name string) *tenant {
 		core: c, name: name, watermark: storage.NewWatermark(c.lateness), epoch: &baseline.Epoch{},
 		causes: &baseline.Causes{}, groupOf: map[baseline.Change]known{}, openGroups: map[baseline.Change]known{}, groups: map[string]*entity{},
 		tallies: map[int32]*baseline.Tally{}, sprayers: map[netip.Prefix][]*entity{}, witnesses: map[tokenwatch.Event]*entity{},
-		lives: newLives(), overflows: map[int32]*overflow{},
+		lives: newLives(), namesakes: newNamesakes(), overflows: map[int32]*overflow{},
 	}
 	t.guard, t.watch, t.health = newGuard(t), newWatch(t), newHealth(t)
 	t.guard.inv.Holes = t.health.holesOf
@@ -70,15 +71,22 @@ func (t *tenant) take(group []*feature.Rows) error {
 		}
 	}
 	t.dirty = true
+	if err := t.relate(); err != nil {
+		return err
+	}
 	if err := t.findHeirs(); err != nil {
 		return err
 	}
 	if err := t.each(rows, func(s *shard) error { return s.apply(group) }); err != nil {
 		return err
 	}
+	if err := t.judgeRemade(); err != nil {
+		return err
+	}
 	if err := t.conclude(); err != nil {
 		return err
 	}
+	t.tellLeft(moment(max(t.guard.latest, 0) / 1e6))
 	if err := t.gather(); err != nil {
 		return err
 	}

@@ -32,13 +32,17 @@ var Start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 // that of the token named by of, with until (a duration from the event on),
 // scopes=a,b and previous where the fact has them.
 //
+// own=kind:value,… are names that the token's id is made of; named=kind:value,… are
+// names that the event gives its token, or that of its fact.
+//
 // The events come in order of time, and each has a request id. Lines that begin
-// with "inventory" are left to [Inventory], those with "verdict" to [Verdicts].
+// with "inventory" are left to [Inventory], those with "verdict" to [Verdicts], those
+// with "link" to [Links].
 func Traffic(lines string) ([]Event, error) {
 	var events []Event
 	for i, line := range strings.Split(lines, "\n") {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, inventoryLine) || strings.HasPrefix(line, verdictLine) {
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, inventoryLine) || strings.HasPrefix(line, verdictLine) || strings.HasPrefix(line, linkLine) {
 			continue
 		}
 		stream, err := parseStream(line)
@@ -58,12 +62,14 @@ type Event struct {
 	Time   time.Time
 	Fields map[string]string
 	Fact   *tokenwatch.Fact // Row is left to Batch
+	Names  []tokenwatch.Naming
 }
 
 type stream struct {
 	every, at, lasts time.Duration
 	from, to         int // hours of the day
 	fields           map[string]string
+	own, named       []tokenwatch.Alias
 	fact             *tokenwatch.Fact
 	until            time.Duration
 	copies           int
@@ -90,6 +96,10 @@ func parseStream(line string) (stream, error) {
 			s.about().Token = tokenwatch.TokenID(value)
 		case "previous":
 			s.about().Previous = tokenwatch.TokenID(value)
+		case "own":
+			s.own, err = aliases(value)
+		case "named":
+			s.named, err = aliases(value)
 		case "scopes":
 			s.about().Scopes = strings.Split(value, ",")
 		case "until":
@@ -109,6 +119,18 @@ func parseStream(line string) (stream, error) {
 		}
 	}
 	return s, nil
+}
+
+// aliases reads names: kind:value,kind:value.
+func aliases(list string) (out []tokenwatch.Alias, err error) {
+	for word := range strings.SplitSeq(list, ",") {
+		kind, value, ok := strings.Cut(word, ":")
+		if !ok {
+			return nil, fmt.Errorf("%q is not kind:value", word)
+		}
+		out = append(out, tokenwatch.Alias{Kind: tokenwatch.NameKind(kind), Value: value})
+	}
+	return out, nil
 }
 
 func (s *stream) about() *tokenwatch.Fact {
@@ -212,6 +234,49 @@ func Verdicts(lines string) ([]Verdict, error) {
 	return out, nil
 }
 
+const linkLine = "link "
+
+// Link is what somebody says, at a time, of two tokens.
+type Link struct {
+	At time.Time
+	tokenwatch.Link
+}
+
+// Links reads the lines that tell of links, in order:
+//
+//	link at=8d kind=same a=x b=y
+func Links(lines string) ([]Link, error) {
+	var out []Link
+	for line := range strings.SplitSeq(lines, "\n") {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), linkLine)
+		if !ok {
+			continue
+		}
+		l := Link{Link: tokenwatch.Link{Confidence: 100, By: "key_1"}}
+		for _, field := range strings.Fields(line) {
+			name, value, _ := strings.Cut(field, "=")
+			switch name {
+			case "at":
+				d, err := duration(value)
+				if err != nil {
+					return nil, fmt.Errorf("link: at: %w", err)
+				}
+				l.At = Start.Add(d)
+			case "kind":
+				l.Kind = value
+			case "a":
+				l.A = tokenwatch.TokenID(value)
+			case "b":
+				l.B = tokenwatch.TokenID(value)
+			default:
+				return nil, fmt.Errorf("link: unknown field %q", name)
+			}
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
 // duration reads a time.Duration that may begin with days: 7d, 1d12h.
 func duration(s string) (time.Duration, error) {
 	var days time.Duration
@@ -254,6 +319,16 @@ func (s stream) events(line, c int) []Event {
 			}
 			e.Fact = &f
 		}
+		for _, a := range s.own {
+			e.Names = append(e.Names, tokenwatch.Naming{Token: tokenwatch.TokenID(fields["token"]), Alias: a})
+		}
+		whose := tokenwatch.TokenID(fields["token"])
+		if s.fact != nil {
+			whose = s.fact.Token
+		}
+		for _, a := range s.named {
+			e.Names = append(e.Names, tokenwatch.Naming{Token: whose, Alias: a, Hour: int32(t.Unix() / 3600)})
+		}
 		out = append(out, e)
 		n++
 	}
@@ -275,6 +350,9 @@ func Batch(events []Event) *tokenwatch.Batch {
 	var row tokenwatch.Row
 	var facts []tokenwatch.Fact
 	for i, e := range events {
+		for _, n := range e.Names {
+			b.AddName(n)
+		}
 		if e.Fact != nil {
 			f := *e.Fact
 			f.Row = i

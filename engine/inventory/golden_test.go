@@ -43,10 +43,10 @@ func TestGolden(t *testing.T) {
 			case "log":
 				v.Take(batch(t, d.Input), offset, nil)
 			case "import":
-				v.Import(table(t, d.Input, offset), now, offset)
+				v.Import(table(t, d.Input, offset), now, int32(now/int64(time.Hour)), offset)
 			case "link":
 				words := strings.Fields(d.Input)
-				v.Link(&tokenwatch.Link{A: tokenwatch.TokenID(words[1]), B: tokenwatch.TokenID(words[2]), Kind: words[0], Confidence: 100, By: "key_1"}, now, offset)
+				v.Link(&tokenwatch.Link{A: tokenwatch.TokenID(words[1]), B: tokenwatch.TokenID(words[2]), Kind: words[0], Confidence: 100, By: "key_1"}, now, int32(now/int64(time.Hour)), offset)
 			case "token":
 				var name string
 				d.ScanArgs(t, "name", &name)

@@ -43,7 +43,14 @@ type Inventory struct {
 	imported [32]byte // digest of the last inventory
 	parts    int      // of it that were taken in
 	held     []heldFact
-	apart    map[[2]int32]bool // pairs that a link keeps apart
+
+	// See ones.
+	told    map[nameOf]told
+	links   []linked // in the order of the log
+	linksBy map[int32][]int32
+	kin     map[int32]*kin
+	related []*kin // to be decided
+	met     []*kin // since Namesakes was called
 
 	// admitted are the tokens of the batch at hand that are not known and may be; nil:
 	// all.
@@ -105,8 +112,8 @@ func New(tenant string) *Inventory {
 	return &Inventory{
 		tenant: tenant,
 		byID:   map[tokenwatch.TokenID]int32{}, byName: map[uint64]int32{}, issuers: map[string]struct{}{"": {}},
-		lineages: map[string]*Unit{}, owners: map[string]*owner{}, apart: map[[2]int32]bool{},
-		words: newWords(),
+		lineages: map[string]*Unit{}, owners: map[string]*owner{}, words: newWords(),
+		told: map[nameOf]told{}, linksBy: map[int32][]int32{}, kin: map[int32]*kin{},
 	}
 }
 

@@ -10,22 +10,23 @@ import (
 // maxNames bounds the names remembered of one token.
 const maxNames = 16
 
-// Learn notes the names of tokens.
-func (v *Inventory) Learn(names []tokenwatch.Naming) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.learn(names, nil)
-}
-
-// learn notes that tokens go by names. Where another token goes by one too, they
-// are one; that is decided when all names of a batch are known, since one of them
-// may say that they are not.
-func (v *Inventory) learn(names []tokenwatch.Naming, changed *changes) {
-	var fresh []named
+// learn notes that tokens go by names; from is the hour from which on that holds, 0 if
+// it is what their events tell. Where another token goes by one too, they may be one;
+// that is decided when all names of a batch are known, since one of them may say that
+// they are not.
+func (v *Inventory) learn(names []tokenwatch.Naming, from int32, changed *changes) {
 	for i := range names {
 		n := &names[i]
+		by := told{n.Hour == 0, Never}
+		if hour := cmp.Or(from, n.Hour); hour != 0 {
+			by.hour = hour
+		}
 		at, known := v.byID[n.Token]
 		if known && v.records[at].named(*n) {
+			if n.Alias.Kind != tokenwatch.NamePrefix && v.called(v.records[at], nameHash(n.Alias.Kind, n.Issuer, n.Alias.Value), by, true) {
+				v.touch(v.records[at])
+				v.relate(at, at)
+			}
 			continue
 		}
 		if !known && !v.admits(n.Token) {
@@ -42,31 +43,24 @@ func (v *Inventory) learn(names []tokenwatch.Naming, changed *changes) {
 		v.issuers[issuer] = struct{}{}
 		kind := tokenwatch.NameKind(v.words.list[v.words.code(string(n.Alias.Kind))])
 		r.names = append(r.names, name{tokenwatch.Alias{Kind: kind, Value: clone(n.Alias.Value)}, issuer})
-		fresh = append(fresh, named{r, r.names[len(r.names)-1]})
 		v.touch(r)
 		if r.unit != nil {
 			changed.add(r.unit)
 		}
+		v.tie(r, r.names[len(r.names)-1], by, changed)
 	}
-	for _, f := range fresh {
-		v.tie(f.record, f.name, changed)
-	}
+	v.decide(changed)
 }
 
-// named is a record and a name that is new of it.
-type named struct {
-	record *record
-	name   name
-}
-
-// tie does what follows from a new name of a token.
-func (v *Inventory) tie(r *record, n name, changed *changes) {
-	if n.Kind == tokenwatch.NameHashDigest && v.torn(r) {
-		v.rebuild(r.unit, changed)
-	}
+// tie notes who else goes by a new name of a token.
+func (v *Inventory) tie(r *record, n name, by told, changed *changes) {
 	hash := nameHash(n.Kind, n.issuer, n.Value)
-	if other, ok := v.byName[hash]; ok && other != r.at && slices.Contains(v.records[other].names, n) {
-		v.meet(r, v.records[other], n.Kind, changed)
+	if n.Kind != tokenwatch.NamePrefix {
+		v.called(r, hash, by, false)
+		v.relate(r.at, r.at)
+		if other, ok := v.byName[hash]; ok && other != r.at && slices.Contains(v.records[other].names, n) {
+			v.relate(r.at, other)
+		}
 	}
 	v.byName[hash] = r.at
 	if n.Kind == tokenwatch.NameProviderID {
@@ -74,19 +68,6 @@ func (v *Inventory) tie(r *record, n name, changed *changes) {
 			v.unite(v.grouped(r), u, changed)
 		}
 	}
-}
-
-// torn tells whether a token turned out to have hashes that exclude each other.
-func (v *Inventory) torn(r *record) bool {
-	if r.unit == nil {
-		return false
-	}
-	for _, other := range v.sames(r) {
-		if other != r && hashesDiffer(r, other) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *record) named(n tokenwatch.Naming) bool {
@@ -107,45 +88,6 @@ func (r *record) goesBy(kind tokenwatch.NameKind, value string) bool {
 	return false
 }
 
-// meet decides what it means that two tokens go by one name. A display prefix
-// means nothing. Secrets whose hashes differ are two, whatever else they share:
-// an id that both go by is then a lineage.
-func (v *Inventory) meet(a, b *record, kind tokenwatch.NameKind, changed *changes) {
-	switch {
-	case kind == tokenwatch.NamePrefix || v.keptApart(a.at, b.at):
-	case v.differ(a, b):
-		if kind == tokenwatch.NameProviderID || kind == tokenwatch.NameAccessor {
-			v.unite(v.grouped(a), v.grouped(b), changed)
-		}
-	default:
-		v.merge(a, b, changed)
-	}
-}
-
-// differ tells whether two tokens, with all that are the same as them, have
-// hashes that exclude each other.
-func (v *Inventory) differ(a, b *record) bool {
-	for _, x := range v.sames(a) {
-		for _, y := range v.sames(b) {
-			if hashesDiffer(x, y) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func hashesDiffer(a, b *record) bool {
-	for _, x := range a.names {
-		for _, y := range b.names {
-			if x.Kind == tokenwatch.NameHashDigest && y.Kind == x.Kind && len(x.Value) == len(y.Value) && x.Value != y.Value {
-				return true // the length tells of how much of the hash
-			}
-		}
-	}
-	return false
-}
-
 // sames lists the records that are the same token as r.
 func (v *Inventory) sames(r *record) []*record {
 	if r.unit == nil {
@@ -160,18 +102,68 @@ func (v *Inventory) sames(r *record) []*record {
 	return out
 }
 
-// merge makes two tokens one. The id that stays is that of the strongest name.
-func (v *Inventory) merge(a, b *record, changed *changes) {
-	if a.same == b.same {
+// decide makes those one that are, as far as is known by now, and takes those apart that
+// are not.
+func (v *Inventory) decide(changed *changes) {
+	for len(v.related) > 0 {
+		k := v.related[0]
+		v.related, k.dirty = v.related[1:], false
+		if len(k.all) == 0 || len(k.all) > maxNamesakes+1 && v.parted(k) {
+			continue
+		}
+		all := v.members(k)
+		u := v.ones(all, make([]int32, len(all)), Never-1)
+		if r := torn(all, u.of); r != nil {
+			v.rebuild(r.unit, changed)
+			continue
+		}
+		v.group(u, changed)
+	}
+}
+
+// parted tells whether none of kin are one.
+func (v *Inventory) parted(k *kin) bool {
+	return !slices.ContainsFunc(k.all, func(at int32) bool { return v.records[at].same != at })
+}
+
+// torn finds a record that was one with another and is not, nil if there is none.
+func torn(all []*record, of []int) *record {
+	first := map[int32]int{}
+	for i, r := range all {
+		if f, ok := first[r.same]; ok && of[f] != of[i] {
+			return r
+		}
+		first[r.same] = i
+	}
+	return nil
+}
+
+// group makes those one that are. An id that several go by is that of their lineage.
+func (v *Inventory) group(u *grouping, changed *changes) {
+	for i, best := range u.of {
+		v.merge(u.all[best], u.all[i], changed)
+	}
+	for _, b := range u.shared {
+		if b.Kind != tokenwatch.NameProviderID && b.Kind != tokenwatch.NameAccessor {
+			continue
+		}
+		for _, i := range b.who[1:] {
+			v.unite(v.grouped(u.all[b.who[0]]), v.grouped(u.all[i]), changed)
+		}
+	}
+}
+
+// merge makes a token one with the one whose id stays.
+func (v *Inventory) merge(best, r *record, changed *changes) {
+	if r == best && r.same == r.at || r.same == best.at && best.same == best.at {
 		return
 	}
-	v.since(a, b, changed)
-	v.since(b, a, changed)
-	u := v.unite(v.grouped(a), v.grouped(b), changed)
-	all := append(v.sames(a), v.sames(b)...)
-	best := slices.MinFunc(all, func(x, y *record) int {
-		return cmp.Or(cmp.Compare(x.strength(), y.strength()), cmp.Compare(x.id, y.id))
-	})
+	if r.same != best.same {
+		v.since(best, r, changed)
+		v.since(r, best, changed)
+	}
+	all := append(v.sames(best), v.sames(r)...)
+	u := v.unite(v.grouped(best), v.grouped(r), changed)
 	for _, r := range all {
 		r.same = best.at
 		v.touch(r)
@@ -194,9 +186,12 @@ func (v *Inventory) since(used, said *record, changed *changes) {
 
 // strength orders ids by what they are made of: the secret itself, an id of the
 // issuer's, part of a hash, a display prefix.
-func (r *record) strength() int {
+func (v *Inventory) strength(r *record) int {
 	best, hashed, cut := 3, false, false
 	for _, n := range r.names {
+		if !v.toldOf(r, nameHash(n.Kind, n.issuer, n.Value)).own {
+			continue
+		}
 		switch n.Kind {
 		case tokenwatch.NameHashDigest:
 			hashed = true
@@ -216,28 +211,17 @@ func (r *record) strength() int {
 	return best
 }
 
-func (v *Inventory) keptApart(a, b int32) bool { return v.apart[[2]int32{min(a, b), max(a, b)}] }
-
-// join does what a link says.
-func (v *Inventory) join(l *tokenwatch.Link, changed *changes) {
+// join does what a link says, from an hour on.
+func (v *Inventory) join(l *tokenwatch.Link, hour int32, changed *changes) {
 	a, b := v.record(l.A), v.record(l.B)
-	pair := [2]int32{min(a.at, b.at), max(a.at, b.at)}
-	delete(v.apart, pair)
-	switch l.Kind {
-	case tokenwatch.LinkSame:
-		v.merge(a, b, changed)
-	case tokenwatch.LinkFollows:
-		v.unite(v.grouped(a), v.grouped(b), changed)
-	case tokenwatch.LinkApart:
-		v.apart[pair] = true
-		v.part(a, b, changed)
+	for _, at := range [...]int32{a.at, b.at} {
+		v.linksBy[at] = append(v.linksBy[at], int32(len(v.links)))
 	}
-}
-
-// part takes two tokens that were one apart.
-func (v *Inventory) part(a, b *record, changed *changes) {
-	if a.unit != nil && a.unit == b.unit {
-		v.rebuild(a.unit, changed)
+	v.links = append(v.links, linked{a.at, b.at, l.Kind, hour})
+	v.relate(a.at, b.at)
+	v.decide(changed)
+	if l.Kind == tokenwatch.LinkFollows {
+		v.unite(v.grouped(a), v.grouped(b), changed)
 	}
 }
 
@@ -259,24 +243,17 @@ func (v *Inventory) rebuild(old *Unit, changed *changes) {
 	for _, f := range facts {
 		v.reattach(f, changed)
 	}
-	for i, x := range tokens {
-		for _, y := range tokens[:i] {
-			v.meetAgain(v.records[x], v.records[y], changed)
-		}
-	}
 	for _, at := range tokens {
-		changed.add(v.records[at].unit)
-	}
-}
-
-// meetAgain has two tokens meet by each name that both go by.
-func (v *Inventory) meetAgain(a, b *record, changed *changes) {
-	for _, x := range a.names {
-		for _, y := range b.names {
-			if x == y {
-				v.meet(a, b, x.Kind, changed)
+		v.relate(at, at)
+		for _, i := range v.linksBy[at] {
+			if l := &v.links[i]; l.kind == tokenwatch.LinkFollows {
+				v.unite(v.grouped(v.records[l.a]), v.grouped(v.records[l.b]), changed)
 			}
 		}
+	}
+	v.decide(changed)
+	for _, at := range tokens {
+		changed.add(v.records[at].unit)
 	}
 }
 

@@ -18,13 +18,20 @@ const (
 
 type tokenRecord struct {
 	_           struct{} `cbor:",toarray"`
-	Names       [][3]string
+	Names       []namingRecord
 	Kind        string
 	Issuer      string
 	Events      int64
 	First, Last sightingRecord
 	Scopes      []string
 	Coverage    []coverageRecord
+}
+
+// namingRecord is a name; of one that is told of for two reasons there are two.
+type namingRecord struct {
+	_                   struct{} `cbor:",toarray"`
+	Kind, Value, Issuer string
+	Hour                int32 // as of tokenwatch.Naming
 }
 
 type sightingRecord struct {
@@ -55,6 +62,7 @@ type factRecord struct {
 	Fact     *tokenwatch.Fact
 	Imported *tokenwatch.InventoryToken
 	Link     *tokenwatch.Link
+	Hour     int32
 }
 
 type importRecord struct {
@@ -91,7 +99,7 @@ func (v *Inventory) Changed(put func(key, value []byte)) {
 	for ; v.kept < len(v.held); v.kept++ {
 		h := &v.held[v.kept]
 		put(binary.BigEndian.AppendUint64([]byte{storedFact}, uint64(v.kept)), encode(factRecord{
-			NS: h.ns, Offset: h.offset, Row: h.row, Late: h.late, By: h.by, Source: h.source, Request: h.request, Fact: h.fact, Imported: h.imported, Link: h.link,
+			NS: h.ns, Offset: h.offset, Row: h.row, Late: h.late, By: h.by, Source: h.source, Request: h.request, Fact: h.fact, Imported: h.imported, Link: h.link, Hour: h.hour,
 		}))
 	}
 	put([]byte{storedImport}, encode(importRecord{Digest: v.imported, Parts: v.parts}))
@@ -102,7 +110,13 @@ func (v *Inventory) stored(r *record) tokenRecord {
 		Kind: v.words.list[r.kind], Issuer: v.words.list[r.issuer], Events: r.events, First: v.storedSighting(&r.first), Last: v.storedSighting(&r.last),
 	}
 	for _, n := range r.names {
-		out.Names = append(out.Names, [3]string{string(n.Kind), n.Value, n.issuer})
+		by := v.toldOf(r, nameHash(n.Kind, n.issuer, n.Value))
+		if by.own {
+			out.Names = append(out.Names, namingRecord{Kind: string(n.Kind), Value: n.Value, Issuer: n.issuer})
+		}
+		if by.hour != Never {
+			out.Names = append(out.Names, namingRecord{Kind: string(n.Kind), Value: n.Value, Issuer: n.issuer, Hour: by.hour})
+		}
 	}
 	for _, s := range r.scopes {
 		out.Scopes = append(out.Scopes, v.words.list[s])
@@ -145,7 +159,7 @@ func (v *Inventory) Load(key, value []byte) error {
 			return errState
 		}
 		h := heldFact{
-			ns: r.NS, offset: r.Offset, row: r.Row, late: r.Late, by: r.By, source: r.Source, request: r.Request, fact: r.Fact, imported: r.Imported, link: r.Link,
+			ns: r.NS, offset: r.Offset, row: r.Row, late: r.Late, by: r.By, source: r.Source, request: r.Request, fact: r.Fact, imported: r.Imported, link: r.Link, hour: r.Hour,
 		}
 		v.held = append(v.held, h)
 		v.kept = len(v.held)
@@ -159,9 +173,9 @@ func (v *Inventory) Load(key, value []byte) error {
 func (v *Inventory) loadToken(r *record, s *tokenRecord) {
 	var names []tokenwatch.Naming
 	for _, n := range s.Names {
-		names = append(names, tokenwatch.Naming{Token: r.id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n[0]), Value: n[1]}, Issuer: n[2]})
+		names = append(names, tokenwatch.Naming{Token: r.id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n.Kind), Value: n.Value}, Issuer: n.Issuer, Hour: n.Hour})
 	}
-	v.learn(names, nil)
+	v.learn(names, 0, nil)
 	r.kind, r.issuer, r.events = v.words.code(s.Kind), v.words.code(s.Issuer), s.Events
 	r.first, r.last = v.loadSighting(&s.First), v.loadSighting(&s.Last)
 	for _, w := range s.Scopes {

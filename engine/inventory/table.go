@@ -2,9 +2,10 @@ package inventory
 
 import "github.com/tokenwatch/tokenwatch"
 
-// Import takes in a part of an imported inventory, as of a time. The same content
-// again says nothing new. It returns the units that it changed.
-func (v *Inventory) Import(t *tokenwatch.Table, ns int64, offset tokenwatch.Offset) []Change {
+// Import takes in a part of an imported inventory, as of a time. What it says of names
+// holds from an hour on. The same content again says nothing new. It returns the units
+// that it changed.
+func (v *Inventory) Import(t *tokenwatch.Table, ns int64, hour int32, offset tokenwatch.Offset) []Change {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if t.Digest != v.imported {
@@ -19,7 +20,7 @@ func (v *Inventory) Import(t *tokenwatch.Table, ns int64, offset tokenwatch.Offs
 		ns = t.Time.UnixNano()
 	}
 	changed := changes{earliest: ns}
-	v.learn(t.Names, &changed)
+	v.learn(t.Names, hour, &changed)
 	for i := range t.Tokens {
 		v.held = append(v.held, heldFact{ns: ns, offset: offset, row: int32(i), source: tokenwatch.TableInventory, imported: &t.Tokens[i]})
 		h := v.held[len(v.held)-1]
@@ -28,12 +29,12 @@ func (v *Inventory) Import(t *tokenwatch.Table, ns int64, offset tokenwatch.Offs
 	return v.changes(&changed)
 }
 
-// Link takes in a link. It returns the units that it changed.
-func (v *Inventory) Link(l *tokenwatch.Link, ns int64, offset tokenwatch.Offset) []Change {
+// Link takes in a link, which holds from an hour on. It returns the units that it changed.
+func (v *Inventory) Link(l *tokenwatch.Link, ns int64, hour int32, offset tokenwatch.Offset) []Change {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	changed := changes{earliest: ns}
-	v.hold(heldFact{ns: ns, offset: offset, link: l}, &changed)
+	v.hold(heldFact{ns: ns, hour: hour, offset: offset, link: l}, &changed)
 	return v.changes(&changed)
 }
 

@@ -31,7 +31,7 @@ func (v *Inventory) Take(b *tokenwatch.Batch, offset tokenwatch.Offset, taken fu
 	var changed changes
 	v.admit(b, taken)
 	defer func() { v.admitted = nil }()
-	v.learn(b.Names(), &changed)
+	v.learn(b.Names(), 0, &changed)
 	facts := b.Facts()
 	for i := range facts {
 		f := &facts[i]

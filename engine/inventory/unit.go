@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/tokenwatch/tokenwatch"
@@ -35,6 +36,7 @@ type heldFact struct {
 	fact        *tokenwatch.Fact           // nil: an import or a link
 	imported    *tokenwatch.InventoryToken // nil: a fact or a link
 	link        *tokenwatch.Link
+	hour        int32 // from which on a link holds
 	token, prev int32 // records; -1: none
 	whole       bool  // about the unit rather than about token
 }
@@ -84,7 +86,7 @@ func (v *Inventory) attach(at *heldFact, changed *changes) {
 	*h = *at
 	h.token, h.prev = -1, -1
 	if h.link != nil {
-		v.join(h.link, changed)
+		v.join(h.link, h.hour, changed)
 		return
 	}
 	f := h.fact
@@ -110,6 +112,11 @@ func (v *Inventory) attach(at *heldFact, changed *changes) {
 		u = v.unite(u, v.grouped(v.records[h.prev]), changed)
 	}
 	u.add(h)
+	for _, at := range [...]int32{h.token, h.prev} {
+		if v.kin[at] != nil && int64(v.mentioned(v.records[at])) == h.ns/int64(time.Hour) {
+			v.relate(at, at) // there is such a token earlier than was known
+		}
+	}
 	v.own(u, f.Owner)
 	changed.add(u)
 }
