@@ -32,7 +32,7 @@ HTTPHost                     = host
 ClientRequestPath            = @path
 ClientRequestURI             = @uri
 ClientRequestQuery           = query
-URL                          = url
+URL                          = url attrs.url.original
 ClientRequestProtocol        = attrs.http.version
 HTTPVersion                  = attrs.http.version
 ClientRequestUserAgent       = user_agent
@@ -70,6 +70,8 @@ RequestHeaders.cf-access-client-secret = credential:cf-access-client-secret
 	derive: func(p *auditParser) {
 		row := p.row
 		switch uri, path := p.text("uri"), p.text("path"); {
+		case uri == nil && path == nil && row.Has(tokenwatch.ColMethod) && !row.Has(tokenwatch.ColPath): // an empty path is the root's (RFC 9110)
+			p.set(tokenwatch.ColPath, "/")
 		case uri != nil:
 			row.Clear(tokenwatch.ColPath)
 			setURL(row, uri)

@@ -87,14 +87,15 @@ var resourceFields = [...]string{
 	"requestparameters.instanceprofilename", "requestparameters.vpcid", "requestparameters.volumeid", "requestparameters.documentname", "requestparameters.name",
 }
 
-// factFields are the fields that say what became of a token; see facts.
+// factFields are the fields that say what became of a token, see facts, that there
+// was an error, and whether somebody called at all.
 var factFields = [...]string{
 	"responseelements.accesskey.accesskeyid", "responseelements.accesskey.username", "requestparameters.accesskeyid", "requestparameters.status",
 	"responseelements.credentials.accesskeyid", "responseelements.credentials.expiration", "responseelements.assumedroleuser.arn",
 	"responseelements.servicespecificcredential.servicespecificcredentialid", "requestparameters.servicespecificcredentialid",
 	"responseelements.servicespecificcredential.username",
 	"responseelements.sshpublickey.sshpublickeyid", "requestparameters.sshpublickeyid", "responseelements.id", "requestparameters.apikey",
-	"requestparameters.createapikeyinput.name",
+	"requestparameters.createapikeyinput.name", "errormessage", "eventtype",
 }
 
 // Places in factFields.
@@ -114,6 +115,8 @@ const (
 	ctCreatedAPIKey
 	ctGivenAPIKey
 	ctAPIKeyName
+	ctErrorMessage
+	ctEventType
 )
 
 // ctUserName is the place of requestParameters.userName.
@@ -223,7 +226,10 @@ func (p *cloudTrail) identity() {
 	if actor == nil && s[ctRecipient] != nil { // somebody of the account, or AWS for it
 		actor, kind = s[ctRecipient], "account"
 	}
-	if s[ctKind] != nil || kind == "account" {
+	if actor == nil && string(s[ctEventType]) == "AwsServiceEvent" { // the service by itself
+		actor, kind = s[ctSource], "service"
+	}
+	if s[ctKind] != nil || kind == "account" || kind == "service" {
 		row.SetString(tokenwatch.ColActorKind, kind)
 	}
 	row.SetText(tokenwatch.ColActor, actor)
@@ -356,8 +362,8 @@ var deniedCodes = []string{
 	"ExpiredToken", "AuthFailure", "UnrecognizedClientException", "InvalidAccessKeyId", "OptInRequired",
 }
 
-// result fills error and outcome. A record without an error code succeeded,
-// unless it is a failed login.
+// result fills error and outcome. A record without an error code and message
+// succeeded, unless it is a failed login.
 func (p *cloudTrail) result() {
 	row, s := p.row, &p.slots
 	if code := s[ctErrorCode]; code != nil {
@@ -374,6 +380,10 @@ func (p *cloudTrail) result() {
 	if bytes.EqualFold(s[ctLoginResult], []byte("failure")) {
 		row.SetString(tokenwatch.ColOutcome, "denied")
 		row.SetString(tokenwatch.ColError, "authn")
+		return
+	}
+	if s[ctErrorMessage] != nil {
+		row.SetString(tokenwatch.ColOutcome, "failure")
 		return
 	}
 	row.SetString(tokenwatch.ColOutcome, "success")

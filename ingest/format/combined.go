@@ -48,12 +48,12 @@ func (combined) Parse(record []byte, row *tokenwatch.Row) error {
 	for n := len(line); n > 0 && (line[n-1] == ' ' || line[n-1] == '\n' || line[n-1] == '\r' || line[n-1] == '\t'); n = len(line) {
 		line = line[:n-1]
 	}
-	if n := len(line); n > 2 && line[0] == '"' && line[n-1] == '"' && sniffCombined(line) > 0 {
-		line = line[1 : n-1] // a line quoted as a whole
-	}
 	open := spaceBracket(line)
 	if open < 0 {
 		return malformed("no bracketed time")
+	}
+	if n := len(line); line[0] == '"' && line[n-1] == '"' && bytes.IndexByte(line[1:open], '"') < 0 {
+		line, open = line[1:n-1], open-1 // a line quoted as a whole
 	}
 	end := bytes.IndexByte(line[open:], ']')
 	if end < 0 {
@@ -105,7 +105,7 @@ func spaceBracket(b []byte) int {
 
 // combinedClient reads client, ident and user. The user may hold spaces. A host
 // that stands before an address is the virtual host; of several addresses, which
-// is what proxies forwarded for, the first is the client.
+// is what proxies forwarded for, the first that is not private is the client.
 func combinedClient(row *tokenwatch.Row, head []byte) error {
 	client, rest := word(head)
 	if len(client) > 0 && (client[0] == '"' || client[len(client)-1] == ',') {
@@ -141,7 +141,7 @@ func combinedClient(row *tokenwatch.Row, head []byte) error {
 }
 
 // forwarded reads a list of addresses, which may be quoted, and addresses behind
-// it. It returns the first; a list becomes an attr.
+// it. It returns the first that is not private, or else the first; a list becomes an attr.
 func forwarded(row *tokenwatch.Row, b []byte) (first, rest []byte) {
 	b = bytes.TrimLeft(b, " ")
 	list := b
@@ -168,8 +168,15 @@ func forwarded(row *tokenwatch.Row, b []byte) (first, rest []byte) {
 		}
 		rest = more
 	}
-	if len(list) > len(first) {
-		row.AddAttr(row.Keep("x_forwarded_for"), list)
+	if len(list) <= len(first) {
+		return first, rest
+	}
+	row.AddAttr(row.Keep("x_forwarded_for"), list)
+	for item := range bytes.SplitSeq(list, []byte(",")) {
+		item = bytes.Trim(item, " ")
+		if a, _, ok := address(item); ok && !a.IsPrivate() && !a.IsLoopback() && !a.IsUnspecified() && !a.IsLinkLocalUnicast() {
+			return item, rest
+		}
 	}
 	return first, rest
 }

@@ -40,7 +40,7 @@ protoPayload.authenticationInfo.serviceAccountDelegationInfo.firstPartyPrincipal
 protoPayload.authenticationInfo.serviceAccountDelegationInfo.principalSubject = attrs.delegated_by
 protoPayload.authenticationInfo.oauthInfo.oauthClientId    = attrs.oauth_client_id
 protoPayload.authenticationInfo.authoritySelector          = issuer
-protoPayload.authorizationInfo.granted                     = @granted
+protoPayload.authorizationInfo.granted                     = @granted attrs.authorization_granted
 protoPayload.authorizationInfo.permission                  = scope @permission
 authorizationInfo.permission                               = scope? @permission
 protoPayload.requestMetadata.callerIp                      = @ip

@@ -1,6 +1,7 @@
 package shape
 
 import (
+	neturl "net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -196,10 +197,16 @@ func (r *row) ecsHTTP(d Document) {
 		return
 	}
 	u := urlOf(r.text(tokenwatch.ColPath))
+	switch r.format() {
+	case "combined", "ingress", "traefik", "traefikjson", "apachessl": // ECS's users have them taken apart by uri_parts
+		u.decode(neturl.PathUnescape)
+	case "w3c": // of which they decode the query as a form
+		u.query = decoded(neturl.QueryUnescape, u.query)
+	}
 	if requestLine[r.format()] && r.has(tokenwatch.ColMethod) {
 		d.put("http.version", "1.1") // a request line tells of every other one
 	}
-	for _, key := range []string{"cs-version", "cs-protocol-version", "cs_version", "cs_protocol_version"} {
+	for _, key := range []string{"cs-version", "cs-protocol-version", "cs_version", "cs_protocol_version", "RequestProtocol", "httpRequest.httpVersion"} {
 		d.put("http.version", strings.TrimPrefix(r.attr(key), "HTTP/"))
 	}
 	switch r.format() {
@@ -218,14 +225,14 @@ func (r *row) ecsHTTP(d Document) {
 }
 
 // requestLine are the formats whose records hold a request line.
-var requestLine = map[string]bool{"combined": true, "ingress": true, "traefik": true, "alb": true, "elb": true, "s3access": true}
+var requestLine = map[string]bool{"combined": true, "ingress": true, "traefik": true, "apachessl": true, "alb": true, "elb": true, "s3access": true}
 
 // ecsBytes fills how much was sent either way: as a whole, or the body alone
 // where that is what the format counts.
 func (r *row) ecsBytes(d Document) {
 	in, out := []string{"http.request.bytes"}, []string{"http.response.bytes"}
 	switch r.format() {
-	case "combined", "ingress", "traefik", "s3access":
+	case "combined", "ingress", "traefik", "traefikjson", "apachessl", "s3access":
 		out = []string{"http.response.body.bytes"}
 	case "alb", "elb", "envoy":
 		in, out = []string{"http.request.body.bytes"}, []string{"http.response.body.bytes"}

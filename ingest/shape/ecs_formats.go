@@ -12,7 +12,7 @@ import (
 var ecsFormats = map[string]func(*row, Document){
 	"cloudtrail": ecsCloudTrail, "microsoft365": ecsMicrosoft365, "google_workspace": ecsWorkspace, "azure": ecsAzure, "okta": ecsOkta,
 	"slack": ecsNamed, "auth0": ecsNamed, "vault": ecsNamed, "gcp_audit": ecsGCP, "atlassian": ecsAtlassian, "onepassword": ecsNamed, "cloudflare_audit": ecsNamed,
-	"github_webhook": ecsAlert, "github": ecsGitHub, "cloudflare_http": ecsCloudflare,
+	"kubernetes": ecsKubernetes, "github_webhook": ecsAlert, "github": ecsGitHub, "cloudflare_http": ecsCloudflare,
 }
 
 // ecsNamed leaves user.name out where the record names the user otherwise.
@@ -71,11 +71,9 @@ func ecsCloudTrail(r *row, d Document) {
 	d.put("error.message", r.attr("errorMessage"))
 	d.put("group.name", r.attr("requestParameters.groupName"))
 	d.put("group.id", r.attr("responseElements.group.groupId"))
-	if service == "iam" {
-		d.put("user.target.name", r.attr("requestParameters.userName"))
-		d.put("user.target.id", r.attr("responseElements.user.userId"))
-		d.put("user.changes.name", r.attr("requestParameters.newUserName"))
-	}
+	d.put("user.target.name", r.attr("requestParameters.userName"))
+	d.put("user.target.id", r.attr("responseElements.user.userId"))
+	d.put("user.changes.name", r.attr("requestParameters.newUserName"))
 }
 
 func ecsMicrosoft365(r *row, d Document) {
@@ -106,8 +104,17 @@ func ecsMicrosoft365(r *row, d Document) {
 }
 
 func ecsWorkspace(r *row, d Document) {
-	split(d, "user", r.attr("user.email"))
-	split(d, "user.target", r.attr("user.target.email"))
+	actor, target := r.attr("user.email"), r.attr("user.target.email")
+	if target != "" && (r.attr("event.provider") == "mobile" || strings.HasPrefix(r.attr("event_type"), "device_")) {
+		d.remove("user.target.email") // it is whose device it is
+		if target != actor {
+			d.remove("user.email")
+			d.set("user.email", []any{actor, target})
+		}
+		target = ""
+	}
+	split(d, "user", actor)
+	split(d, "user.target", target)
 	if name, domain, ok := email(r.attr("group.email")); ok {
 		for _, at := range []string{"group", "user.target.group"} {
 			d.put(at+".name", name)
@@ -153,10 +160,25 @@ func ecsOkta(r *row, d Document) {
 
 func ecsGCP(r *row, d Document) {
 	d.hold("user.name")
-	if r.text(tokenwatch.ColOutcome) == "" {
+	if o := r.text(tokenwatch.ColOutcome); o == "" || o == "success" && r.attr("authorization_granted") == "" { // nothing says so
 		d.set("event.outcome", "unknown")
 	}
 	d.put("cloud.provider", "gcp")
+}
+
+// ecsKubernetes names the verb alone, and says whether it was allowed.
+func ecsKubernetes(r *row, d Document) {
+	verb, _, _ := strings.Cut(r.text(tokenwatch.ColAction), " ")
+	d.put("event.action", verb)
+	switch r.attr("authorization_decision") {
+	case "allow":
+		d.set("event.outcome", "success")
+	case "forbid":
+		d.set("event.outcome", "failure")
+	}
+	if r.has(tokenwatch.ColSrcIP) {
+		d.set("client.ip", r.b.Addr(r.i).String())
+	}
 }
 
 func ecsAtlassian(r *row, d Document) {

@@ -149,6 +149,50 @@ func TestEnvelope(t *testing.T) {
 	}
 }
 
+// TestECSFields: what ECS's users expect otherwise than the columns have it.
+func TestECSFields(t *testing.T) {
+	for _, c := range []struct {
+		name, record string
+		want         map[string]any // nil: nothing
+	}{
+		{"path and query without escapes", `198.51.100.7 - - [26/Dec/2016:16:22:13 +0000] "GET /a%20b/%C3%A9.html?q=a%20b+c&x=%26 HTTP/1.1" 200 5 "-" "curl/8"`, map[string]any{
+			"url.path": "/a b/é.html", "url.query": "q=a b+c&x=&", "url.extension": "html", "url.original": "/a%20b/%C3%A9.html?q=a%20b+c&x=%26",
+		}},
+		{"escapes that are not sound", `198.51.100.7 - - [26/Dec/2016:16:22:13 +0000] "GET /a%zz?q=%2 HTTP/1.1" 200 5 "-" "curl/8"`, map[string]any{
+			"url.path": "/a%zz", "url.query": "q=%2",
+		}},
+		{"a verb, and that it was allowed", `{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a1","stage":"ResponseComplete","verb":"list","user":{"username":"ann","uid":"u1"},"sourceIPs":["198.51.100.7"],` +
+			`"objectRef":{"resource":"pods","namespace":"d"},"responseStatus":{"code":404},"stageTimestamp":"2020-01-01T00:00:00.1Z","annotations":{"authorization.k8s.io/decision":"allow"}}`, map[string]any{
+			"event.action": "list", "event.outcome": "success", "user.name": "ann", "user.id": "u1", "client.ip": "198.51.100.7",
+		}},
+		{"the owner of a device", `{"kind":"admin#reports#activity","id":{"time":"2020-10-02T15:00:00Z","uniqueQualifier":1,"applicationName":"mobile","customerId":"1"},"actor":{"email":"admin@example.com","profileId":1},` +
+			`"events":[{"type":"device_updates","name":"DEVICE_SYNC_EVENT","parameters":[{"name":"USER_EMAIL","value":"ann@example.com"}]}]}`, map[string]any{
+			"user.email": []any{"admin@example.com", "ann@example.com"}, "user.target.email": nil, "user.name": "admin",
+		}},
+		{"the other user of a call", `{"eventVersion":"1.08","userIdentity":{"type":"IAMUser","principalId":"P","arn":"arn:aws:iam::123456789012:user/ann","accountId":"123456789012","userName":"ann"},"eventTime":"2020-01-01T00:00:00Z",` +
+			`"eventSource":"identitystore.amazonaws.com","eventName":"UpdateUser","requestParameters":{"userName":"joe","newUserName":"joan"},"eventID":"e"}`, map[string]any{
+			"user.name": "ann", "user.target.name": "joe", "user.changes.name": "joan",
+		}},
+		{"nothing says that it was granted", `{"insertId":"a","logName":"projects/p/logs/cloudaudit.googleapis.com%2Factivity","protoPayload":{"@type":"type.googleapis.com/google.cloud.audit.AuditLog",` +
+			`"authenticationInfo":{"principalEmail":"ann@example.com"},"methodName":"m","serviceName":"compute.googleapis.com"},"resource":{"type":"gce_instance"},"timestamp":"2020-08-05T16:56:40.428Z"}`, map[string]any{
+			"event.outcome": "unknown",
+		}},
+	} {
+		b, _ := sealed(t, "auto", c.record)
+		if b == nil || b.Rows() != 1 {
+			t.Errorf("%s: not read", c.name)
+			continue
+		}
+		got := map[string]any{}
+		flatten(roundTrip(t, ECS(b, 0)), "", got)
+		for field, want := range c.want {
+			if !reflect.DeepEqual(got[field], want) {
+				t.Errorf("%s: %s is %v, not %v", c.name, field, got[field], want)
+			}
+		}
+	}
+}
+
 // TestDocument: a path that is taken stays as it is.
 func TestDocument(t *testing.T) {
 	d := Document{}
@@ -257,7 +301,7 @@ func TestECSStreams(t *testing.T) {
 		t.Logf("%-40s %-16s %5d of %5d core fields (%.1f %%) %s", stream, f.Name, right, n, 100*float64(right)/float64(max(n, 1)), most(wrong))
 	}
 	t.Logf("all: %d of %d (%.2f %%)", good, all, 100*float64(good)/float64(max(all, 1)))
-	if good*100 < all*90 {
+	if good*100 < all*98 {
 		t.Errorf("only %d of %d core fields are as expected", good, all)
 	}
 }

@@ -188,11 +188,31 @@ func urlOf(path string) url {
 	u := url{original: path}
 	u.path, u.query, _ = strings.Cut(path, "?")
 	u.query, _, _ = strings.Cut(u.query, "#")
-	last := u.path[strings.LastIndexByte(u.path, '/')+1:]
-	if dot := strings.LastIndexByte(last, '.'); dot >= 0 {
-		u.extension = last[dot+1:]
-	}
+	u.extension = extension(u.path)
 	return u
+}
+
+// extension is that of the last segment of a path.
+func extension(path string) string {
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	if dot := strings.LastIndexByte(last, '.'); dot >= 0 {
+		return last[dot+1:]
+	}
+	return ""
+}
+
+// decode takes percent escapes away from path and query, if they are sound.
+func (u *url) decode(how func(string) (string, error)) {
+	u.path, u.query = decoded(how, u.path), decoded(how, u.query)
+	u.extension = extension(u.path)
+}
+
+// decoded is a text without its escapes, or as it is where they are not sound.
+func decoded(how func(string) (string, error), s string) string {
+	if t, err := how(s); err == nil {
+		return t
+	}
+	return s
 }
 
 // facts are what the row says about tokens' lives.
