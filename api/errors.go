@@ -21,7 +21,7 @@ func writeError(w http.ResponseWriter, err error) {
 	if retry := v1.Retry(err); retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(float64(retry)/float64(time.Second)))))
 	}
-	if v1.Reason(err) == v1.ReasonUnauthenticated {
+	if v1.Reason(err) == v1.ReasonUnauthenticated && h.Get("WWW-Authenticate") == "" {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
 	body, merr := newMarshaler().Marshal(status.Convert(err).Proto())

@@ -44,6 +44,7 @@ type route struct {
 // server, nil where nothing is asked.
 func (s *Server) operations(conn *grpc.ClientConn) []route {
 	return append(append(s.pictures(conn), s.prometheus()...), []route{
+		s.console(conn),
 		{method: "GET", path: "/healthz", grant: "GET /healthz", handler: s.text("ok\n"),
 			summary: "Whether the process lives.", produces: "text/plain"},
 		{method: "GET", path: "/readyz", grant: "GET /readyz", handler: http.HandlerFunc(s.readyz),
@@ -204,7 +205,13 @@ func (s *Server) guard(to route) http.Handler {
 		}
 		if !grants[to.grant].public && !to.signed {
 			who, err := s.gate.authenticate(r.Header.Values("Authorization"), from)
+			if err == nil {
+				err = crossSite(r)
+			}
 			if err != nil {
+				if browses(r) {
+					w.Header().Set("WWW-Authenticate", `Basic realm="tokenwatch", charset="UTF-8"`)
+				}
 				writeError(w, err)
 				return
 			}
@@ -229,6 +236,23 @@ func (s *Server) guard(to route) http.Handler {
 		}
 		to.handler.ServeHTTP(w, r)
 	})
+}
+
+// browses tells of somebody who looks at a page or a picture with a browser, which
+// then asks for the key.
+func browses(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return r.Method == http.MethodGet && (strings.Contains(accept, "text/html") || strings.HasPrefix(accept, "image/"))
+}
+
+// crossSite refuses what a page of another site has a browser do: one that asked for
+// the key sends it along with whatever is posted here. Other clients are not asked.
+func crossSite(r *http.Request) error {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "basic") && http.NewCrossOriginProtection().Check(r) != nil {
+		return forbidden()
+	}
+	return nil
 }
 
 // bound sets the deadlines of a request. Each has to set its own: a deadline

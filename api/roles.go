@@ -75,6 +75,8 @@ var grants = map[string]grant{
 	"GET /v1/findings/{id}/plot.svg": readers,
 	"GET /v1/tokens/{id}/plot.svg":   readers,
 
+	"GET /console": readers,
+
 	"GET /":             everyone, // what this is
 	"GET /openapi.json": everyone,
 	"GET /healthz":      everyone, // liveness

@@ -185,6 +185,7 @@ func tellMore(c *console, w *works, a addresses, findings []tokenwatch.Finding) 
 	if len(findings) > 0 {
 		path = "/" + findings[0].ID
 	}
-	return say(c.stdout, "Look further:\n\n    curl -H \"Authorization: Bearer $(cat '%s')\" %s/v1/findings\n    curl -H \"Authorization: Bearer $(cat '%s')\" %s/v1/findings%s\n\nCtrl-C stops the server.",
-		key, a.url(), key, a.url(), path)
+	return say(c.stdout, "Look further:\n\n    curl -H \"Authorization: Bearer $(cat '%s')\" %s/v1/findings\n    curl -H \"Authorization: Bearer $(cat '%s')\" %s/v1/findings%s\n\n"+
+		"or with a browser at %s/console: any user name, and as the password what is in that file.\n\nCtrl-C stops the server.",
+		key, a.url(), key, a.url(), path, a.url())
 }

@@ -111,7 +111,9 @@ func serve(ctx context.Context, c *console, cfg config, beside func(context.Cont
 	}
 	o := options{metrics: m, read: m.engineRead, engineTook: m.engineTook, committed: func(cursor tokenwatch.Offset, findings []tokenwatch.Finding) {
 		m.stepped(cursor, findings)
-		logFindings(log, findings)
+		if beside == nil { // which shows them
+			logFindings(log, findings)
+		}
 	}}
 	if beside != nil {
 		o.stepEntries = 1 // it waits for what it put in
