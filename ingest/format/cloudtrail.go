@@ -197,6 +197,10 @@ func (p *cloudTrail) complete() error {
 	return nil
 }
 
+// anonymousAccount stands where an account would for requests without a credential, to
+// a public bucket say.
+const anonymousAccount = "ANONYMOUS_PRINCIPAL"
+
 // identity fills who called: actor, token and session.
 func (p *cloudTrail) identity() {
 	row, s := p.row, &p.slots
@@ -215,6 +219,9 @@ func (p *cloudTrail) identity() {
 		kind = "service"
 	case "AWSAccount":
 		kind = "account"
+		if string(s[ctAccount]) == anonymousAccount { // anybody: all there is to know of them is the address
+			kind, s[ctAccount] = "anonymous", nil
+		}
 	case "Directory", "Unknown":
 		kind = "unknown"
 	}
@@ -223,7 +230,7 @@ func (p *cloudTrail) identity() {
 			actor = v
 		}
 	}
-	if actor == nil && s[ctRecipient] != nil { // somebody of the account, or AWS for it
+	if actor == nil && kind != "anonymous" && s[ctRecipient] != nil { // somebody of the account, or AWS for it
 		actor, kind = s[ctRecipient], "account"
 	}
 	if actor == nil && string(s[ctEventType]) == "AwsServiceEvent" { // the service by itself
