@@ -181,15 +181,14 @@ func (u *Usual) Learn(w *window.Window, l Lesson) {
 	}
 	steady := u.steady()
 	for a := range feature.NumAxes {
-		fresh, popular := u.meet(a, w, l)
-		if fresh > 0 {
+		if n := u.meet(a, w, l); n.values > 0 {
 			if u.Hours >= settledOn(a)*Unit {
 				u.Novel[a] += step
-				u.Values[a] += min(fresh, 1<<10) * step
+				u.Values[a] += min(n.values, 1<<10) * step
 			}
 			if !l.Odd {
-				l.Delta.brought(a, first, steady, fresh, popular)
-				l.Group.brought(a, first, steady, fresh, popular)
+				l.Delta.brought(a, first, steady, n, w)
+				l.Group.brought(a, first, steady, n, w)
 			}
 		}
 	}
@@ -279,9 +278,8 @@ func (u *Usual) Group(kind tokenwatch.EntityKind) int {
 // faultUnit is how many events make a Unit of Usual.Faults.
 const faultUnit = 16
 
-// meet notes the values of an axis, and counts those that were new, and those of
-// them that are usual for the peers.
-func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular uint32) {
+// meet notes the values of an axis, and counts those that were new.
+func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (n news) {
 	day := uint16(w.Hour / 24)
 	weight := uint8(perOrdinary)
 	if l.Odd {
@@ -296,9 +294,12 @@ func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular
 		}
 		if k.Weight < familiar {
 			if !l.Common.value(a, v.Hash) {
-				fresh++
+				n.values++
+				n.events += v.Count
 				if l.Peers.popular(a, v.Hash) {
-					popular++
+					n.popular++
+				} else if !l.Peers.heard(a, v.Hash) {
+					n.unheard++
 				}
 			}
 			k.Weight = min(familiar, k.Weight+weight)
@@ -312,7 +313,7 @@ func (u *Usual) meet(a feature.Axis, w *window.Window, l Lesson) (fresh, popular
 		k.Day = day
 	}
 	u.forget(a, l.Delta)
-	return fresh, popular
+	return n
 }
 
 // kindOf finds the kind of a network in a window, 0 if it is not known.

@@ -86,6 +86,9 @@ type Peers struct {
 	News       [feature.NumAxes]uint32 // of these, with something new
 	Values     [feature.NumAxes]uint32 // how many new values that was
 	Popular    [feature.NumAxes]uint32 // of the hours with something new: with nothing that is not usual for the peers
+	Unheard    [feature.NumAxes]uint32 // of these: with something that none of the peers is known for
+	Beside     uint32                  // of the hours with a new network: with two in use at once
+	Shares     [newShares]uint32       // hours of new actions by how much of the hour is of them, see shareOf
 	Active     uint64                  // ordinary active hours of all
 	Faults     [feature.NumFaults]uint64
 	Tails      Tails
@@ -99,19 +102,94 @@ type Peers struct {
 	gone [feature.NumAxes]map[uint32]uint32
 }
 
-// brought notes an ordinary hour that brought new values, of which some are usual
-// for the peers.
-func (p *Peers) brought(a feature.Axis, first, steady bool, fresh, popular uint32) {
+// news is what an hour brings that is new on an axis.
+type news struct {
+	values  uint32 // that are new
+	popular uint32 // of these, that are usual for the peers
+	unheard uint32 // of these, that none of the peers is known for
+	events  uint32 // with new values
+}
+
+// brought notes an ordinary hour that brought new values.
+func (p *Peers) brought(a feature.Axis, first, steady bool, n news, w *window.Window) {
 	if first {
-		p.FirstNovel[a] += fresh
+		p.FirstNovel[a] += n.values
 	}
-	if steady {
-		p.News[a]++
-		p.Values[a] += fresh
-		if popular == fresh {
-			p.Popular[a]++
+	if !steady {
+		return
+	}
+	p.News[a]++
+	p.Values[a] += n.values
+	if n.popular == n.values {
+		p.Popular[a]++
+	}
+	if n.unheard > 0 {
+		p.Unheard[a]++
+	}
+	switch a {
+	case feature.Network:
+		if Concurrent(w) {
+			p.Beside++
+		}
+	case feature.Action:
+		if of, ok := shareOf(n.events, w.Events); ok {
+			p.Shares[of]++
 		}
 	}
+}
+
+// newShares is how many classes of shares there are, see shareOf.
+const newShares = 4
+
+// shareOf is the class of the share that n of an hour's events are: below a quarter, a
+// half, three quarters, or above. Of fewer than eight events it says nothing.
+func shareOf(n, events uint32) (int, bool) {
+	if events < 8 {
+		return 0, false
+	}
+	return int(min(n*newShares/events, newShares-1)), true
+}
+
+// share is the probability that at least so much of an hour with new actions is of
+// them. Before peers have taught us better, each class is half as frequent as the one
+// below.
+func (p *Peers) share(class int, prior float64) float64 {
+	const hours = 20
+	if p == nil {
+		return prior
+	}
+	var n, all uint32
+	for c, x := range p.Shares {
+		all += x
+		if c >= class {
+			n += x
+		}
+	}
+	return (float64(hours*prior) + float64(n)) / (hours + float64(all))
+}
+
+// unheard is the share of hours with something unusual for the peers in which some of
+// that is known of nobody.
+func (p *Peers) unheard(a feature.Axis, prior float64) float64 {
+	const hours = 20
+	if p == nil {
+		return prior
+	}
+	return (float64(hours*prior) + float64(p.Unheard[a])) / (hours + float64(p.News[a]-p.Popular[a]))
+}
+
+// beside is the share of hours with a new network in which another is in use meanwhile.
+func (p *Peers) beside(prior float64) float64 {
+	const hours = 20
+	if p == nil {
+		return prior
+	}
+	return (float64(hours*prior) + float64(p.Beside)) / (hours + float64(p.News[feature.Network]))
+}
+
+// heard tells whether any of the peers is known for a value.
+func (p *Peers) heard(a feature.Axis, hash uint64) bool {
+	return p != nil && p.Known[a][fingerprint(hash)] > 0
 }
 
 // maxKinds bounds the kinds of networks; there are a handful.
@@ -199,6 +277,10 @@ func (p *Peers) add(delta *Peers) {
 	p.Concurrent += delta.Concurrent
 	p.Steady += delta.Steady
 	p.Active += delta.Active
+	p.Beside += delta.Beside
+	for i := range p.Shares {
+		p.Shares[i] += delta.Shares[i]
+	}
 	p.Tails.add(&delta.Tails)
 	for d := range p.Far {
 		p.Far[d] += delta.Far[d]
@@ -219,6 +301,7 @@ func (p *Peers) add(delta *Peers) {
 		p.News[a] += delta.News[a]
 		p.Values[a] += delta.Values[a]
 		p.Popular[a] += delta.Popular[a]
+		p.Unheard[a] += delta.Unheard[a]
 		if len(delta.Known[a]) == 0 {
 			continue // a group has none
 		}

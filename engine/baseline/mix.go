@@ -24,9 +24,6 @@ const (
 	mixHours = 100
 	// mixEvents is how many events an hour must have for its mix to say anything.
 	mixEvents = 8
-	// newShare is what an hour's events that are no known action's are expected to
-	// be at least, as a part of all.
-	newShare = 0.002
 )
 
 // Mixed is how far one hour's mix of actions is off the usual one.
@@ -38,56 +35,48 @@ type Mixed struct {
 	Events   float64      // of all actions
 }
 
-// mix compares the actions of a window with the usual shares. Actions that skip says
-// are left out. ok is false where there are too few events or too little is known.
-func (u *Usual) mix(w *window.Window, unseen float64, skip func(hash uint64) bool) (m Mixed, ok bool) {
-	if !u.steady() || len(u.Seen.On(feature.Action)) < 2 {
+// mix compares the known actions of a window with their usual shares; what is new is
+// told as such. ok is false where there are too few events or too little is known.
+func (u *Usual) mix(w *window.Window) (m Mixed, ok bool) {
+	seen := u.Seen.On(feature.Action)
+	if !u.steady() || len(seen) < 2 {
 		return m, false
 	}
-	var fresh, most, contribution float64
-	skipped := func(hash uint64) bool { return skip != nil && !u.Knows(feature.Action, hash) && skip(hash) }
-	for _, v := range w.Axes[feature.Action] {
-		if !skipped(v.Hash) {
-			m.Events += float64(v.Count)
+	known := 0.0
+	for _, k := range seen {
+		if k.Share > 0 {
+			known++
+		}
+	}
+	usual := func(v *window.Value) float64 {
+		if k, ok := u.Seen.find(feature.Action, v.Hash); ok {
+			return float64(k.Share) / wholeShare
+		}
+		return 0
+	}
+	actions := w.Axes[feature.Action]
+	for i := range actions {
+		if usual(&actions[i]) > 0 {
+			m.Events += float64(actions[i].Count)
 		}
 	}
 	if m.Events < mixEvents {
 		return m, false
 	}
-	known := 0.0
-	for _, k := range u.Seen.On(feature.Action) {
-		if k.Share > 0 {
-			known++
-		}
-	}
-	unseen = max(unseen, newShare)
-	for _, v := range w.Axes[feature.Action] {
-		n := float64(v.Count)
-		if skipped(v.Hash) {
+	var most, contribution float64
+	for i := range actions {
+		share := usual(&actions[i])
+		if share == 0 {
 			continue
 		}
-		share := 0.0
-		if k, ok := u.Seen.find(feature.Action, v.Hash); ok {
-			share = float64(k.Share) / wholeShare
-		}
-		expected := 0.0
-		if share == 0 {
-			fresh += n
-			expected = float64(m.Events * unseen)
-		} else {
-			// Shrunk to equal shares, as if ten events had shown that.
-			events := mixHours * 4.0
-			expected = float64(m.Events * (1 - unseen) * (float64(share*events) + 10/known) / (events + 10))
-		}
+		// Shrunk to equal shares, as if ten events had shown that.
+		const events = mixHours * 4.0
+		n := float64(actions[i].Count)
+		expected := float64(m.Events * (float64(share*events) + 10/known) / (events + 10))
 		if c := n - expected; c > most {
-			most, m.Most, m.Expected = c, v, expected
+			most, m.Most, m.Expected = c, actions[i], expected
 		}
-		if share > 0 {
-			contribution += float64(n * vec.Log10(n/expected))
-		}
-	}
-	if fresh > 0 {
-		contribution += float64(fresh * vec.Log10(fresh/float64(m.Events*unseen)))
+		contribution += float64(n * vec.Log10(n/expected))
 	}
 	m.G = max(0, float64(2*contribution*ln10))
 	m.Freedom = max(1, min(known, m.Events)-1)
@@ -98,7 +87,7 @@ const ln10 = 2.302585092994046
 
 // learnMix averages a window's shares into the usual ones.
 func (u *Usual) learnMix(w *window.Window, odd bool) {
-	if m, ok := u.mix(w, 0, nil); ok && !odd {
+	if m, ok := u.mix(w); ok && !odd {
 		u.Mix.G += uint32(min(float64(m.G*mixUnit), 1<<16))
 		u.Mix.Freedom += uint32(m.Freedom * mixUnit)
 		if u.Mix.Freedom > 1<<24 {
@@ -130,7 +119,7 @@ func (u *Usual) learnMix(w *window.Window, odd bool) {
 // Mixed is how far the window's mix of actions is off the usual one, in how many times
 // what its own hours are off as a rule.
 func (v *View) Mixed(w *window.Window) (m Mixed, spread float64, ok bool) {
-	m, ok = v.Usual.mix(w, float64(v.News(feature.Action)/4), func(hash uint64) bool { return v.opened(feature.Action, hash) })
+	m, ok = v.Usual.mix(w)
 	const hours = 10
 	prior := float64(hours * m.Freedom)
 	spread = (float64(v.Usual.Mix.G)/mixUnit + float64(3*prior)) / (float64(v.Usual.Mix.Freedom)/mixUnit + prior)

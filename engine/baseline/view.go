@@ -201,6 +201,45 @@ func (v *View) Unpopular(a feature.Axis) float64 {
 	return v.Group.unpopular(a, v.Peers.unpopular(a, 0.5))
 }
 
+// Unheard is the share of such hours in which some of that is known of nobody at all.
+// It is asked of axes only whose values are counted of the peers.
+func (v *View) Unheard(a feature.Axis) float64 {
+	if !shared(a) || v.Peers == nil {
+		return 1
+	}
+	return v.Group.unheard(a, v.Peers.unheard(a, 0.5))
+}
+
+// Heard tells whether any of the peers is known for a value.
+func (v *View) Heard(a feature.Axis, hash uint64) bool {
+	return v.Peers == nil || !shared(a) || v.Peers.heard(a, hash)
+}
+
+// Beside is the probability that an hour with a new network has another one in use
+// meanwhile: that of those who move bit by bit, or carry a telephone. Before peers
+// have moved, it is what any hour of the entity's own has.
+func (v *View) Beside(own float64) float64 { return v.Group.beside(v.Peers.beside(own)) }
+
+// NewShare is the probability that an hour with new actions is of them at least as far
+// as a window is; 1 where there are too few events to tell.
+func (v *View) NewShare(w *window.Window) float64 {
+	n := uint32(0)
+	for i := range w.Axes[feature.Action] {
+		if x := &w.Axes[feature.Action][i]; !v.Knows(feature.Action, x.Hash) {
+			n += x.Count
+		}
+	}
+	class, ok := shareOf(n, w.Events)
+	if !ok || n == 0 {
+		return 1
+	}
+	prior := 1.0
+	for range class {
+		prior /= 2
+	}
+	return v.Group.share(class, v.Peers.share(class, prior))
+}
+
 // Popular tells whether a value that is new to the entity is usual for its peers.
 func (v *View) Popular(a feature.Axis, hash uint64) bool { return v.Peers.popular(a, hash) }
 

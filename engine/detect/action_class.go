@@ -72,9 +72,7 @@ func (d actionClass) Score(row int, s *Subject, out []tokenwatch.Signal) []token
 	} else {
 		expected = s.Usual.News(feature.ActionClass)
 		p := expected
-		if s.unpopular(feature.ActionClass, fresh) {
-			p = float64(p * s.Usual.Unpopular(feature.ActionClass))
-		}
+		p = float64(p * s.odds(feature.ActionClass, fresh))
 		rarest := 1.0
 		for _, v := range fresh {
 			rarest = min(rarest, d.of(v).asNovelty)

@@ -19,7 +19,9 @@ import (
 //
 //	p = (C + a·π) / (H + a),  a = 10 hours, π that of its peers,
 //
-// times how rarely the two sides of an honest pair differ in the kind of
+// or, where the other network is new to it, which novelty tells, how many of the hours
+// that bring its peers a new network have another one in use meanwhile (baseline.View.Beside):
+// jobs move bit by bit. That is taken times how rarely the two sides of an honest pair differ in the kind of
 // network, in the program, and in the credential of one session. Looking at these
 // in turn follows the fidelity ladder of Elastic's rule for session tokens used
 // from several addresses; the numbers are ours, set by judgement with the shipped
@@ -71,6 +73,9 @@ func (concurrentOrigins) Score(row int, s *Subject, out []tokenwatch.Signal) []t
 	rate = s.Usual.Peers.ConcurrentRate(rate)
 	concurrent, hours := s.Usual.ConcurrentHours()
 	expected := (concurrent + float64(priorHours*rate)) / (hours + priorHours)
+	if !s.Usual.Learning() && !s.Now.Passing && !s.Usual.Knows(feature.Network, other.Network) {
+		expected = s.Usual.Beside(expected) // that it came is novelty's to tell
+	}
 	surprise := bans(float64(expected * best))
 	if surprise < tokenwatch.Surprising {
 		return out

@@ -125,6 +125,21 @@ func (s *Subject) unpopular(a feature.Axis, values []window.Value) bool {
 	return false
 }
 
+// odds is how probable it is that what is new on an axis is as little known to the
+// peers: usual for them, known of some, or of nobody at all.
+func (s *Subject) odds(a feature.Axis, values []window.Value) float64 {
+	if !s.unpopular(a, values) {
+		return 1
+	}
+	p := s.Usual.Unpopular(a)
+	for _, v := range values {
+		if !s.Usual.Heard(a, v.Hash) {
+			return float64(p * s.Usual.Unheard(a))
+		}
+	}
+	return p
+}
+
 // granted tells whether a scope that was granted of late is used for the first time.
 func (s *Subject) granted() bool {
 	for _, v := range s.Now.Axes[feature.Area] {

@@ -14,13 +14,15 @@ import (
 // novelty weighs what an entity did that it never did before.
 //
 // With p the probability that an active hour of this entity brings something new
-// on an axis (baseline.View.News), ω that what is new is not usual for its peers
-// either, and r that one new value is followed by another,
+// on an axis (baseline.View.News), ω that what is new is as little known to its peers,
+// φ that as much of the hour's events is of new actions, and r that one new value is
+// followed by another,
 //
-//	P(k new values) = p · ω · r^(k−1)
+//	P(k new values) = p · ω · φ · r^(k−1)
 //
-// ω and r are learned from the entity's peers. Where all that is new is usual for
-// the peers, as after a deploy, ω is left out. The values that came up first earlier on
+// ω, φ and r are learned from the entity's peers. Where all that is new is usual for
+// the peers, as after a deploy, ω is 1; where some is known of nobody at all, it is
+// less than where some peers are known for it. φ is 1 but of actions. The values that came up first earlier on
 // the same day count among the k, but for those that so many hours are expected to
 // bring: what is spread over hours is seen by its day. A new network or country is
 // weighed by how many of its peers' moves the new network has the kind of. New classes
@@ -38,6 +40,9 @@ const grantLimit tokenwatch.Bans = 1500
 
 // versionLimit is the most that new versions of programs add.
 const versionLimit tokenwatch.Bans = 2000
+
+// placesLimit is the most that the number of places adds of an entity without a past.
+const placesLimit tokenwatch.Bans = 2000
 
 func newNovelty(vec.Hash) Detector { return novelty{} }
 
@@ -77,8 +82,9 @@ func (novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 				usual := float64(p * s.Usual.ActiveHours(s.Now.Hour) / (1 - s.Usual.More(a)))
 				surge = max(0, observed-1-int(usual))
 			}
-			if s.unpopular(a, fresh) {
-				p = float64(p * s.Usual.Unpopular(a))
+			p = float64(p * s.odds(a, fresh))
+			if a == feature.Action {
+				p = float64(p * s.Usual.NewShare(s.Now))
 			}
 			surprise = bans(p) + min(newsLimit, tokenwatch.Bans(surge)*bans(s.Usual.More(a)))
 			switch a {
@@ -91,6 +97,9 @@ func (novelty) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 		}
 		if a == feature.Agent {
 			surprise = min(surprise, versionLimit) // a program that is not new is kept up to date
+		}
+		if learning && axisGroups[a] == groupWhere {
+			surprise = min(surprise, placesLimit) // the key of an app comes from as many places as it has users
 		}
 		if !learning {
 			surprise = s.settling(surprise)

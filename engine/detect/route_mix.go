@@ -16,7 +16,7 @@ import (
 //
 //	G = 2·Σ n·ln(n/(N·q))
 //
-// where all actions that are new count as one. By chance alone G has the chi-squared
+// over the actions that it is known for; new ones are novelty's. By chance alone G has the chi-squared
 // distribution of d degrees of freedom. Hours are spread wider than by chance, since a
 // session does much of one thing; so G is divided by how much the entity's own past
 // hours are, and its tail taken by the Chernoff bound

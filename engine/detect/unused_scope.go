@@ -46,7 +46,7 @@ func (unusedScope) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwa
 	p := s.Usual.News(feature.Area)
 	expected := p
 	if s.unpopular(feature.Area, idle) {
-		p = float64(p * s.Usual.Unpopular(feature.Area) * heldForLong)
+		p = float64(p * s.odds(feature.Area, idle) * heldForLong)
 	}
 	surprise := bans(p) + tokenwatch.Bans(len(idle)-1)*bans(s.Usual.More(feature.Area))
 	if surprise < tokenwatch.Surprising {
