@@ -50,6 +50,7 @@ func (v *Inventory) view(u *Unit, l *life, k *key, now int64) tokenwatch.TokenRe
 // usage fills what was seen of a token's use, under all its ids.
 func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now int64) {
 	var first, last *sighting
+	var kind, issuer *record // the earliest that tell of them
 	kinds := cmp.Compare[string]
 	for _, r := range all {
 		if r.id != t.ID {
@@ -71,7 +72,12 @@ func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now
 		t.Events += r.events
 		if first == nil || v.before(&r.first, first) {
 			first = &r.first
-			t.Kind, t.Issuer = v.words.list[r.kind], v.words.list[r.issuer]
+		}
+		if r.kind != 0 && (kind == nil || v.before(&r.first, &kind.first)) {
+			kind, t.Kind = r, v.words.list[r.kind]
+		}
+		if r.issuer != 0 && (issuer == nil || v.before(&r.first, &issuer.first)) {
+			issuer, t.Issuer = r, v.words.list[r.issuer]
 		}
 		if last == nil || v.before(last, &r.last) {
 			last = &r.last
