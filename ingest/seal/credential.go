@@ -195,6 +195,7 @@ type entry struct {
 type others struct {
 	epoch uint64 // batch in which the aliases were last named, as names of owner
 	owner tokenwatch.TokenID
+	hour  int32 // as of which
 
 	aliases []tokenwatch.Alias // names besides the ties
 	issuer  string             // of a JWT

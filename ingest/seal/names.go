@@ -194,8 +194,8 @@ func (s *Sealer) nameAll(e *entry, token tokenwatch.TokenID) {
 	case e.other == noOthers:
 		e.other = &others{}
 	}
-	e.other.epoch, e.other.owner = s.epoch, token
-	s.addNames(e, token)
+	e.other.epoch, e.other.owner, e.other.hour = s.epoch, token, s.hour
+	s.addNames(e, token, s.hour)
 }
 
 // nameOwn is nameAll of an entry as its own token.
@@ -203,7 +203,7 @@ func (s *Sealer) nameOwn(e *entry) {
 	if own := e.own.Load(); own != s.epoch && own != logged {
 		e.own.Store(s.epoch)
 		s.unsure = append(s.unsure, e)
-		s.addNames(e, e.id)
+		s.addNames(e, e.id, 0)
 	}
 }
 
@@ -229,16 +229,17 @@ func (n Named) Stored() {
 	}
 }
 
-func (s *Sealer) addNames(e *entry, token tokenwatch.TokenID) {
+func (s *Sealer) addNames(e *entry, token tokenwatch.TokenID, hour int32) {
 	e.eachAlias(func(a tokenwatch.Alias) {
-		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a, Issuer: e.other.scope})
+		s.names = append(s.names, tokenwatch.Naming{Token: token, Alias: a, Issuer: e.other.scope, Hour: hour})
 	})
 }
 
-// isNamed tells whether the batch has the aliases of an entry as names of token.
+// isNamed tells whether the batch has the aliases of an entry as names of token, as of
+// the row at hand or earlier.
 func (s *Sealer) isNamed(e *entry, token string) bool {
 	own := e.own.Load()
-	return (own == s.epoch || own == logged) && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token
+	return (own == s.epoch || own == logged) && string(e.id) == token || e.other.epoch == s.epoch && string(e.other.owner) == token && e.other.hour <= s.hour
 }
 
 // reveals tells whether to show a name would show a credential of the record: a

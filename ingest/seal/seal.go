@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -35,6 +36,7 @@ type Sealer struct {
 	rows    int
 	epoch   uint64 // counts batches, so that a name is added to each once
 	names   []tokenwatch.Naming
+	hour    int32    // of the row, see Naming
 	unsure  []*entry // whose names went into the batch, and may not be in the log yet
 	given   []*entry // the row's credentials, by place
 	whose   *entry   // the row's token, nil if it has none
@@ -85,6 +87,7 @@ const AttrCarrier = "credential.carrier"
 // as it is until Seal returns. One Sealer at a time fills a Builder.
 func (s *Sealer) Seal(row *tokenwatch.Row, b *tokenwatch.Builder) {
 	s.begin(b)
+	s.hour = max(1, int32(row.Int(tokenwatch.ColTime)/int64(time.Hour)))
 	s.identify(row)
 	if s.cfg.DropAttrs {
 		row.Attrs = row.Attrs[:0]

@@ -324,3 +324,33 @@ func batchBytes(b *tokenwatch.Batch) []byte {
 	}
 	return out.Bytes()
 }
+
+// TestNamesTellSinceWhen: a name that the row gives its token holds from the hour of the
+// row on, told again only where an earlier row of the batch says so; what the token's id
+// is made of holds whenever it is seen.
+func TestNamesTellSinceWhen(t *testing.T) {
+	s := testSealer(t, Config{})
+	var b tokenwatch.Builder
+	const hour = 492_000
+	for _, at := range []int64{hour + 2, hour + 3, hour, hour + 2} {
+		var row tokenwatch.Row
+		row.Reset()
+		row.SetInt(tokenwatch.ColTime, at*int64(time.Hour)+5)
+		row.AddCredential("token", []byte("q7Rk2mXw9Zp4Lt8Vb3Nc6Hd1"))
+		row.AddName(tokenwatch.NameProviderID, "idp", []byte("17"))
+		s.Seal(&row, &b)
+	}
+	var own int
+	var hours []int32
+	for _, n := range b.Batch().Names() {
+		switch {
+		case n.Alias.Kind == tokenwatch.NameProviderID:
+			hours = append(hours, n.Hour)
+		case n.Hour == 0:
+			own++
+		}
+	}
+	if own != 2 || !slices.Equal(hours, []int32{hour + 2, hour}) {
+		t.Errorf("%d names of the id's own, not 2; the other one as of hours %v, not %v", own, hours, []int32{hour + 2, hour})
+	}
+}

@@ -76,7 +76,15 @@ func parseEntry(t *testing.T, input string) *tokenwatch.Entry {
 			})
 			continue
 		case "name":
-			builder.AddName(tokenwatch.Naming{Token: tokenwatch.TokenID(words[1]), Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: words[2]}, Issuer: "idp"})
+			n := tokenwatch.Naming{Token: tokenwatch.TokenID(words[1]), Alias: tokenwatch.Alias{Kind: tokenwatch.NameJTI, Value: words[2]}, Issuer: "idp"}
+			if len(words) > 3 {
+				hour, err := strconv.ParseInt(words[3], 10, 32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n.Hour = int32(hour)
+			}
+			builder.AddName(n)
 			continue
 		}
 		var row tokenwatch.Row
@@ -159,7 +167,11 @@ func showEntry(e *tokenwatch.Entry) string {
 		fmt.Fprintf(&out, "request %s %s %s %x… rows %d mark %+v rejects %+v\n", q.Key, q.Principal, q.Source, q.Digest[:2], q.Rows, *q.Mark, q.Rejects)
 	}
 	for _, n := range b.Names() {
-		fmt.Fprintf(&out, "name %s %s %s\n", n.Token, n.Alias.Kind, n.Alias.Value)
+		fmt.Fprintf(&out, "name %s %s %s", n.Token, n.Alias.Kind, n.Alias.Value)
+		if n.Hour != 0 {
+			fmt.Fprintf(&out, " hour %d", n.Hour)
+		}
+		out.WriteByte('\n')
 	}
 	for _, f := range b.Facts() {
 		fmt.Fprintf(&out, "fact %+v\n", f)

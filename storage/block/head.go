@@ -12,7 +12,7 @@ import (
 )
 
 // Version is the layout that Encode writes and the newest that Decode reads.
-const Version = 2
+const Version = 3
 
 const (
 	magic       = "TWSG"

@@ -2,6 +2,7 @@ package block
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/tokenwatch/tokenwatch"
 )
@@ -92,6 +93,7 @@ func (e *Encoder) names(dst []byte, names []tokenwatch.Naming) []byte {
 		b = appendText(b, string(n.Alias.Kind))
 		b = appendText(b, n.Alias.Value)
 		b = appendText(b, n.Issuer)
+		b = binary.AppendUvarint(b, uint64(n.Hour))
 	}
 	e.plane = b
 	return e.section(dst, b)
@@ -110,6 +112,9 @@ func (r *reader) names(version int) []tokenwatch.Naming {
 		out[i].Alias.Value = r.text()
 		if version >= 2 {
 			out[i].Issuer = r.text()
+		}
+		if version >= 3 {
+			out[i].Hour = int32(r.count(math.MaxInt32))
 		}
 	}
 	return out

@@ -47,7 +47,7 @@ func Batch(events ...Event) *tokenwatch.Batch {
 		if e.Token != "" {
 			b.AddName(tokenwatch.Naming{
 				Token: tokenwatch.TokenID(e.Token),
-				Alias: tokenwatch.Alias{Kind: tokenwatch.NamePrefix, Value: "name of " + e.Token},
+				Alias: tokenwatch.Alias{Kind: tokenwatch.NamePrefix, Value: "name of " + e.Token}, Hour: int32(i),
 			})
 		}
 	}
