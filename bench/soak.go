@@ -39,6 +39,14 @@ type Soak struct {
 	Disk            [4]int  `json:"disk_mb"`
 }
 
+// lastLines returns the last n lines of a log that are not of findings.
+func lastLines(log []byte, n int) []byte {
+	lines := slices.DeleteFunc(bytes.SplitAfter(log, []byte("\n")), func(l []byte) bool {
+		return len(l) == 0 || bytes.Contains(l, []byte(`"msg":"finding"`))
+	})
+	return bytes.Join(lines[max(0, len(lines)-n):], nil)
+}
+
 // wrong names what a run broke: nothing, if all is well.
 func (s *Soak) wrong() error {
 	var errs []error
@@ -64,7 +72,7 @@ func (s *Soak) wrong() error {
 // server can take, asks questions, polls the findings, and has retention drop what is
 // old. It tells what the server holds once a minute. Whether memory and disk stay level is
 // judged in runs of ten minutes and more.
-func soak(ctx context.Context, dir string, n int, length time.Duration, share float64) (*Soak, error) {
+func soak(ctx context.Context, dir string, n int, length time.Duration, share float64) (_ *Soak, err error) {
 	day, err := workload(ctx, dir, n, 1, "2026-03-02T00:00:00Z")
 	if err != nil {
 		return nil, err
@@ -83,6 +91,12 @@ func soak(ctx context.Context, dir string, n int, length time.Duration, share fl
 		return nil, err
 	}
 	defer server.Kill()
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			server.Kill()
+			err = fmt.Errorf("%w\nthe server wrote last:\n%s", err, lastLines(server.Stderr(), 10))
+		}
+	}()
 
 	file, err := os.Open(day)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -355,6 +356,16 @@ func FuzzShapes(f *testing.F) {
 		for i, n := range lengths {
 			if at += n; at != in.ends[i] {
 				t.Fatalf("string %d ends at %d, want %d", i, at, in.ends[i])
+			}
+		}
+		part, _, _ := strings.Cut(text[len(text)/4:len(text)/2], "\n")
+		if part == "" {
+			return
+		}
+		found := newSearch(&tokenwatch.TextTest{Parts: []string{part}}).shapes(readerOf(dec, b), len(in.ends), nil)
+		for i := range in.ends {
+			if _, got := slices.BinarySearch(found, int32(i)); got != strings.Contains(string(in.at(i)), part) {
+				t.Fatalf("%q in %q: %v", part, in.at(i), got)
 			}
 		}
 	})

@@ -68,8 +68,8 @@ func (m *Merged) Search(col tokenwatch.Col, test *tokenwatch.TextTest, lo, hi in
 // search looks for what fulfils a test.
 type search struct {
 	test   *tokenwatch.TextTest
-	parts  []occurrence
 	known  map[string]*verdict // of templates
+	kinds  []kind              // of the templates of a page
 	buf    []byte
 	text   []byte
 	ends   [2]int32
@@ -81,145 +81,7 @@ type search struct {
 }
 
 func newSearch(t *tokenwatch.TextTest) *search {
-	s := &search{test: t, known: make(map[string]*verdict)}
-	for _, p := range t.Parts {
-		s.parts = append(s.parts, newOccurrence(p))
-	}
-	return s
-}
-
-// verdict is what a shape says about the strings of it.
-type verdict struct {
-	shape   shape
-	all     bool // they fulfil the test
-	none    bool // they do not
-	numbers int  // slots of that kind
-	ids     []slotRun
-
-	probes [][]probe // one of which must hold whole; nil: the string must be built
-	class  slotClass // of all probes
-}
-
-// probe is a digit that a string must have: the n-th of those of its class.
-type probe struct {
-	n     int
-	value byte
-}
-
-// slotRun is the digits of one kind in all slots of a shape.
-type slotRun struct {
-	class slotClass
-	n     int
-}
-
-// of returns the verdict on a template, nil if it is none.
-func (s *search) of(template string) *verdict {
-	if v := s.known[template]; v != nil {
-		return v
-	}
-	template = strings.Clone(template)
-	sh, ok := parseShape(template)
-	if !ok {
-		return nil
-	}
-	v := &verdict{shape: sh}
-	for _, p := range sh.parts {
-		switch {
-		case p.text != "":
-		case p.class == slotNumber:
-			v.numbers++
-		default:
-			v.ids = append(v.ids, slotRun{p.class, p.n})
-		}
-	}
-	for i := range s.parts {
-		v.none = v.none || !s.parts[i].possible(sh.parts)
-	}
-	if last := len(sh.parts) - 1; last >= 0 && sh.parts[last].text != "" {
-		text, suffix := sh.parts[last].text, s.test.Suffix
-		n := min(len(text), len(suffix))
-		v.none = v.none || text[len(text)-n:] != suffix[len(suffix)-n:]
-	}
-	if s.test.Test == nil {
-		for _, p := range sh.parts {
-			v.all = v.all || strings.Contains(p.text, s.test.Parts[0])
-		}
-	}
-	if s.test.Test == nil && !v.all && !v.none {
-		v.probe(s.test.Parts[0])
-	}
-	s.known[template] = v
-	return v
-}
-
-// probe finds out which digits make a text occur in a string of a shape. It leaves
-// the probes nil if numbers, or digits of several classes, may have a part in it.
-func (v *verdict) probe(text string) {
-	type cell struct {
-		text  byte
-		class slotClass
-		n     int // of the digit within its class; negative: text, or a number
-	}
-	var cells []cell
-	var digits [numSlots]int
-	for _, p := range v.shape.parts {
-		for i := range len(p.text) {
-			cells = append(cells, cell{text: p.text[i], n: -1})
-		}
-		if p.text == "" && p.class == slotNumber {
-			cells = append(cells, cell{n: -1}) // no text has a zero byte
-		}
-		for range p.n {
-			cells = append(cells, cell{class: p.class, n: digits[p.class]})
-			digits[p.class]++
-		}
-	}
-	if strings.ContainsAny(text, "\x000123456789") {
-		return
-	}
-	for at := 0; at+len(text) <= len(cells); at++ {
-		var all []probe
-		class, fits, mixed := v.class, true, false
-		for i := range len(text) {
-			switch c := cells[at+i]; {
-			case c.n < 0:
-				fits = fits && c.text == text[i]
-			case memberOf[text[i]]>>(c.class-1)&1 == 0:
-				fits = false
-			default:
-				if class != 0 && class != c.class {
-					mixed = true
-				}
-				class = c.class
-				all = append(all, probe{c.n, valueIn[c.class-1][text[i]]})
-			}
-		}
-		switch {
-		case !fits:
-		case mixed:
-			v.probes = nil
-			return
-		default:
-			v.probes, v.class = append(v.probes, all), class
-		}
-	}
-}
-
-// probed tells whether the digits from one on make a string fulfil the test.
-func (v *verdict) probed(s *slots, digit int) bool {
-	for _, all := range v.probes {
-		hit := true
-		for _, p := range all {
-			if s.digit(v.class, digit+p.n) != p.value {
-				hit = false
-				break
-			}
-		}
-		if hit {
-			return true
-		}
-	}
-	return false
+	return &search{test: t, known: make(map[string]*verdict)}
 }
 
 // fulfils is holds for bytes that last as long as the call.
@@ -272,74 +134,90 @@ func (s *search) page(r *reader, c *Column, rows int, out []int32) []int32 {
 	return s.shapes(r, rows-c.Nulls, out)
 }
 
+// kind is what the loop over the strings of a page needs of a verdict.
+type kind struct {
+	has     tally
+	state   state
+	strings int // of the page
+}
+
 // shapes looks at n strings written as shapes.
 func (s *search) shapes(r *reader, n int, out []int32) []int32 {
 	templates, codes := r.shapeCodes(n, &s.codes, &s.buf)
 	verdicts := make([]*verdict, templates.Len())
-	open := false
+	s.kinds = s.kinds[:0]
+	open, alien := false, false
 	for i := range verdicts {
-		if verdicts[i] = s.of(templates.At(i)); verdicts[i] == nil {
+		v := s.of(templates.At(i))
+		if v == nil {
 			r.fail("a shape is none")
 			return out
 		}
-		open = open || !verdicts[i].all && !verdicts[i].none
+		verdicts[i] = v
+		s.kinds = append(s.kinds, kind{has: v.has, state: v.state})
+		open, alien = open || v.state == maybe, alien || v.alien
 	}
-	var fill slots
+	kinds := s.kinds
+	for _, c := range codes {
+		if int(c) >= len(kinds) {
+			r.fail("a string has an unknown shape")
+			return out
+		}
+		kinds[c].strings++
+	}
+	f := filling{search: s, r: r, verdicts: verdicts}
 	if open && r.err == nil {
-		fill = r.slots()
+		f.all = r.slots()
+		f.rest = f.all
+		if !alien && !f.enough() {
+			r.fail("slots without anything to fill them")
+		}
 	}
 	if r.err != nil {
 		return out
 	}
 	before := len(out)
-	rest := s.among
-	asked := func(i int) bool {
-		if !s.some {
-			return true
-		}
-		row := int32(i)
-		if len(s.places) > 0 {
-			row = s.places[i]
-		}
-		for len(rest) > 0 && rest[0] < row {
-			rest = rest[1:]
-		}
-		return len(rest) > 0 && rest[0] == row
-	}
-	if class, ok := probing(verdicts); open && ok {
-		out = fill.probe(r, verdicts, codes, class, out)
-		return s.toRows(out, before)
-	}
-	var numbers int
-	var digits [numSlots]int // passed over since the last string that was built
-	for i, c := range codes {
-		if int(c) >= len(verdicts) {
-			r.fail("a string has an unknown shape")
-			return out
-		}
-		v := verdicts[c]
-		switch {
-		case v.all:
-			out = append(out, int32(i))
-		case !v.none && asked(i):
-			if !fill.skip(numbers, &digits) {
-				r.fail("slots without anything to fill them")
-				return out
-			}
-			numbers, digits = 0, [numSlots]int{}
-			if s.text = fill.build(r, s.text[:0], &v.shape); r.err != nil {
-				return out
-			}
-			if s.fulfils(s.text) {
+	switch {
+	case !open && !s.some:
+		for i, c := range codes {
+			if kinds[c].state == always {
 				out = append(out, int32(i))
 			}
-			continue
 		}
-		if open {
-			numbers += v.numbers
-			for _, run := range v.ids {
-				digits[run.class] += run.n
+	case open && alien:
+		out = f.buildAll(codes, out)
+	case s.some:
+		i := int32(0)
+		for _, row := range s.among {
+			at := row
+			if len(s.places) > 0 {
+				place, ok := slices.BinarySearch(s.places, row)
+				if !ok {
+					continue // null
+				}
+				at = int32(place)
 			}
+			before := f.before
+			for ; i < at; i++ {
+				k := &kinds[codes[i]]
+				before[0] += k.has[0]
+				before[1] += k.has[1]
+			}
+			if f.before = before; f.fulfils(codes[i]) {
+				out = append(out, i)
+			}
+		}
+	default:
+		var before tally // here, since that is what the loop waits for
+		for i, c := range codes {
+			k := &kinds[c]
+			if k.state != never {
+				if f.before = before; f.fulfils(c) {
+					out = append(out, int32(i))
+				}
+			}
+			before[0] += k.has[0]
+			before[1] += k.has[1]
 		}
 	}
 	return s.toRows(out, before)
@@ -355,72 +233,82 @@ func (s *search) toRows(out []int32, from int) []int32 {
 	return out
 }
 
-// probing tells whether digits of one class decide about all strings.
-func probing(verdicts []*verdict) (class slotClass, ok bool) {
-	for _, v := range verdicts {
-		switch {
-		case v.all || v.none:
-		case v.probes == nil || class != 0 && class != v.class:
-			return 0, false
-		default:
-			class = v.class
-		}
-	}
-	return class, class != 0
+// filling is the slots of a page on the way through its strings.
+type filling struct {
+	*search
+	r        *reader
+	verdicts []*verdict
+	all      slots
+	before   tally // of the strings before
+	rest     slots // without those of the first built strings
+	built    tally
 }
 
-// probe appends the strings that fulfil the test, going by digits of one class.
-func (s *slots) probe(r *reader, verdicts []*verdict, codes []uint32, class slotClass, out []int32) []int32 {
-	const none, all, open = 0, 1, 2
-	type kind struct {
-		state  uint32
-		digits uint32 // of the class
+// fulfils tells whether the next string, which is of the shape with a code, fulfils
+// the test.
+func (f *filling) fulfils(code uint32) bool {
+	v := f.verdicts[code]
+	if v.state != maybe {
+		return v.state == always
 	}
-	kinds := make([]kind, len(verdicts))
-	for i, v := range verdicts {
-		for _, run := range v.ids {
-			if run.class == class {
-				kinds[i].digits += uint32(run.n)
-			}
+	for _, ways := range v.parts {
+		any := false
+		for i := 0; i < len(ways) && !any; i++ {
+			any = ways[i].holds(&f.all, &f.before)
 		}
-		switch {
-		case v.all:
-			kinds[i].state = all
-		case !v.none:
-			kinds[i].state = open
+		if !any {
+			return false
 		}
 	}
-	at := 0
+	if !v.build {
+		return true
+	}
+	var digits [numSlots]int
+	for _, class := range [...]slotClass{slotHex, slotHEX, slotLetter} {
+		digits[class] = f.before.of(class) - f.built.of(class)
+	}
+	f.rest.skip(f.before.of(slotNumber)-f.built.of(slotNumber), &digits)
+	f.text = f.rest.build(f.r, f.text[:0], &v.shape)
+	f.built = tally{f.before[0] + v.has[0], f.before[1] + v.has[1]}
+	return f.r.err == nil && f.search.fulfils(f.text)
+}
+
+// enough tells whether there is something for all slots of all strings.
+func (f *filling) enough() bool {
+	for _, class := range [...]slotClass{slotNumber, slotHex, slotHEX, slotLetter} {
+		total, have := 0, f.all.have[class]
+		if class == slotNumber {
+			have = len(f.all.numbers)
+		}
+		for i := range f.kinds {
+			total += f.kinds[i].strings * f.kinds[i].has.of(class)
+		}
+		if total > min(have, math.MaxInt32) {
+			return false
+		}
+	}
+	return true
+}
+
+// buildAll is for slots that no tally counts.
+func (f *filling) buildAll(codes []uint32, out []int32) []int32 {
+	asked := f.among
 	for i, c := range codes {
-		if int(c) >= len(kinds) {
-			r.fail("a string has an unknown shape")
+		if f.text = f.rest.build(f.r, f.text[:0], &f.verdicts[c].shape); f.r.err != nil {
 			return out
 		}
-		k := kinds[c]
-		next := at + int(k.digits)
-		if k.state != none {
-			if next > s.have[class] {
-				r.fail("slots without anything to fill them")
-				return out
-			}
-			if k.state == all || verdicts[c].probed(s, at) {
-				out = append(out, int32(i))
-			}
+		row := int32(i)
+		if len(f.places) > 0 {
+			row = f.places[i]
 		}
-		at = next
+		for len(asked) > 0 && asked[0] < row {
+			asked = asked[1:]
+		}
+		if (!f.some || len(asked) > 0 && asked[0] == row) && f.search.fulfils(f.text) {
+			out = append(out, int32(i))
+		}
 	}
 	return out
-}
-
-// digit returns the value of a digit, which there must be.
-func (s *slots) digit(class slotClass, n int) byte {
-	width := alphabets[class-1].width
-	packed, bit := s.digits[class], n*width
-	x := uint(packed[bit>>3])
-	if bit>>3+1 < len(packed) {
-		x |= uint(packed[bit>>3+1]) << 8
-	}
-	return byte(x >> (bit & 7) & (1<<width - 1))
 }
 
 // build appends the next string, which is of a shape.
@@ -456,64 +344,6 @@ func (s *slots) skip(numbers int, digits *[numSlots]int) bool {
 		s.bit[class] += n * alphabets[class-1].width
 	}
 	return true
-}
-
-// occurrence tells whether a text may occur in the strings of a shape, by going
-// through the shape with the set of beginnings of the text that may have been met
-// (Baeza-Yates and Gonnet's shift-and, with slots for any of their digits).
-type occurrence struct {
-	n     int
-	at    [256]uint64 // places of the text that a byte stands at
-	class [numSlots]uint64
-}
-
-func newOccurrence(text string) (o occurrence) {
-	o.n = len(text)
-	if o.n > 63 {
-		return o // it may always occur
-	}
-	for i := range len(text) {
-		o.at[text[i]] |= 1 << i
-	}
-	for b := range o.at {
-		if b >= '0' && b <= '9' {
-			o.class[slotNumber] |= o.at[b]
-		}
-		for class := slotHex; int(class) < numSlots; class++ {
-			if memberOf[b]>>(class-1)&1 != 0 {
-				o.class[class] |= o.at[b]
-			}
-		}
-	}
-	return o
-}
-
-func (o *occurrence) possible(parts []part) bool {
-	if o.n == 0 || o.n > 63 {
-		return true
-	}
-	set, whole := uint64(1), uint64(1)<<o.n
-	for _, p := range parts {
-		for i := range len(p.text) {
-			if set = set&o.at[p.text[i]]<<1 | 1; set&whole != 0 {
-				return true
-			}
-		}
-		n, met := p.n, set
-		if p.text == "" && p.class == slotNumber {
-			n = len("18446744073709551615") // digits it may have at most
-		}
-		for range n {
-			if set = set&o.class[p.class]<<1 | 1; set&whole != 0 {
-				return true
-			}
-			met |= set
-		}
-		if p.text == "" && p.class == slotNumber {
-			set = met
-		}
-	}
-	return false
 }
 
 // readChunk is chunk for readers that need not read to the end.

@@ -161,7 +161,7 @@ func TestSearchShapes(t *testing.T) {
 			}
 			tried++
 			for _, v := range s.known {
-				if v.probes != nil {
+				if v.parts != nil {
 					probed++
 					break
 				}
@@ -170,5 +170,60 @@ func TestSearchShapes(t *testing.T) {
 	}
 	if tried < 500 || probed < 50 {
 		t.Errorf("%d searches, %d by digits", tried, probed)
+	}
+}
+
+// TestDecimals compares what clues say of numbers with what their digits say.
+func TestDecimals(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	held := 0
+	for range 200_000 {
+		n := rng.Int64N(1 << (1 + rng.IntN(59)))
+		if n >= 1e18 {
+			continue
+		}
+		s := fmt.Sprint(n)
+		from := rng.IntN(len(s))
+		text := s[from : from+1+rng.IntN(len(s)-from)]
+		switch rng.IntN(4) {
+		case 0:
+			text = "0" + text
+		case 1:
+			text = fmt.Sprint(rng.IntN(30))
+		}
+		first, last := rng.IntN(2) == 0, rng.IntN(2) == 0
+		want := strings.Contains(s, text)
+		switch {
+		case first && last:
+			want = s == text
+		case first:
+			want = strings.HasPrefix(s, text)
+		case last:
+			want = strings.HasSuffix(s, text)
+		}
+		c := decimals(0, text, first, last)
+		if got := c.fits(n); got != want {
+			t.Fatalf("%q in %s, first %v, last %v: %v", text, s, first, last, got)
+		}
+		if want {
+			held++
+		}
+	}
+	if held < 20_000 {
+		t.Errorf("%d held", held)
+	}
+}
+
+// TestWaysEnd looks for texts in shapes that no writer makes, of numbers without
+// anything between them.
+func TestWaysEnd(t *testing.T) {
+	sh, ok := parseShape(strings.Repeat("\x00\x00\x00", 40))
+	if !ok {
+		t.Fatal("not a shape")
+	}
+	for _, text := range []string{strings.Repeat("1", 60), strings.Repeat("1", 60) + "/"} {
+		if _, ok := sh.ways(text); ok {
+			t.Errorf("all ways of %q are known", text)
+		}
 	}
 }
