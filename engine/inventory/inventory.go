@@ -34,8 +34,10 @@ type Inventory struct {
 	mu       sync.RWMutex
 	tenant   string
 	records  []*record
-	byID     map[tokenwatch.TokenID]int32
-	byName   map[uint64]int32 // hash of kind, issuer and value: the token that got the name last
+	byID     map[uint64]int32             // by hash of the id, see place
+	twins    map[tokenwatch.TokenID]int32 // whose hash is that of another id
+	slab     []record                     // of which records are made
+	byName   map[uint64]int32             // hash of kind, issuer and value: the token that got the name last
 	issuers  map[string]struct{}
 	lineages map[string]*Unit
 	owners   map[string]*owner
@@ -63,21 +65,37 @@ type Inventory struct {
 
 }
 
-// record is what is known of one token id.
+// record is what is known of one token id. There may be a million of them.
 type record struct {
-	id       tokenwatch.TokenID
-	names    []name
-	unit     *Unit // nil: alone, and nothing was said of it
-	same     int32 // the record whose token this is; itself as a rule
-	at       int32 // own place
-	first    sighting
-	last     sighting
-	events   int64
-	kind     uint32 // of the first sighting, see words
-	issuer   uint32
+	text   string // the id, and behind it the names, see names
+	unit   *Unit  // nil: alone, and nothing was said of it
+	more   *more  // nil: nothing
+	first  sighting
+	last   sighting
+	events int64
+	same   int32  // the record whose token this is; itself as a rule
+	at     int32  // own place
+	kind   uint32 // of the first sighting, see words
+	issuer uint32
+	length uint32 // of the id
+	named  uint8  // names
+	dirty  bool
+}
+
+// id is that of the token.
+func (r *record) id() tokenwatch.TokenID { return tokenwatch.TokenID(r.text[:r.length]) }
+
+// more is what few tokens have.
+type more struct {
 	scopes   []uint32
-	coverage []coverage
-	dirty    bool
+	coverage []coverage // of more than one source, see coverage
+}
+
+func (r *record) extend() *more {
+	if r.more == nil {
+		r.more = new(more)
+	}
+	return r.more
 }
 
 type name struct {
@@ -111,7 +129,7 @@ type owner struct {
 func New(tenant string) *Inventory {
 	return &Inventory{
 		tenant: tenant,
-		byID:   map[tokenwatch.TokenID]int32{}, byName: map[uint64]int32{}, issuers: map[string]struct{}{"": {}},
+		byID:   map[uint64]int32{}, twins: map[tokenwatch.TokenID]int32{}, byName: map[uint64]int32{}, issuers: map[string]struct{}{"": {}},
 		lineages: map[string]*Unit{}, owners: map[string]*owner{}, words: newWords(),
 		told: map[nameOf]told{}, linksBy: map[int32][]int32{}, kin: map[int32]*kin{},
 	}
@@ -126,14 +144,40 @@ func (v *Inventory) Len() int {
 
 // record returns the record of an id, made if need be.
 func (v *Inventory) record(id tokenwatch.TokenID) *record {
-	at, ok := v.byID[id]
-	if !ok {
-		at = int32(len(v.records))
-		r := &record{id: id, same: at, at: at}
-		v.records = append(v.records, r)
-		v.byID[id] = at
+	at, ok := v.place(id)
+	if ok {
+		return v.records[at]
 	}
-	return v.records[at]
+	at = int32(len(v.records))
+	if len(v.slab) == cap(v.slab) {
+		v.slab = make([]record, 0, slabSize)
+	}
+	v.slab = append(v.slab, record{text: clone(string(id)), length: uint32(len(id)), same: at, at: at})
+	r := &v.slab[len(v.slab)-1]
+	v.records = append(v.records, r)
+	if hash := xxh3.HashString(string(id)); v.taken(hash) {
+		v.twins[r.id()] = at
+	} else {
+		v.byID[hash] = at
+	}
+	return r
+}
+
+// slabSize is how many records are made at once.
+const slabSize = 64
+
+func (v *Inventory) taken(hash uint64) bool {
+	_, ok := v.byID[hash]
+	return ok
+}
+
+// place finds the record of an id.
+func (v *Inventory) place(id tokenwatch.TokenID) (at int32, ok bool) {
+	if at, ok = v.byID[xxh3.HashString(string(id))]; !ok || v.records[at].id() == id {
+		return at, ok
+	}
+	at, ok = v.twins[id]
+	return at, ok
 }
 
 func (v *Inventory) touch(r *record) {

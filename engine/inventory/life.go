@@ -58,10 +58,10 @@ func (v *Inventory) walk(u *Unit, to int64, visit func(moment, *life)) {
 	l := &life{current: -1}
 	for _, at := range u.tokens {
 		if r := v.records[at]; r.same == at {
-			l.keys = append(l.keys, key{token: at, from: -1, to: -1, named: !r.isLineage(u)})
+			l.keys = append(l.keys, key{token: at, from: -1, to: -1, named: !v.isLineage(r, u)})
 		}
 	}
-	slices.SortFunc(l.keys, func(a, b key) int { return cmp.Compare(v.records[a.token].id, v.records[b.token].id) })
+	slices.SortFunc(l.keys, func(a, b key) int { return cmp.Compare(v.records[a.token].id(), v.records[b.token].id()) })
 	for i := range l.keys {
 		if l.current < 0 || l.keys[i].named && !l.keys[l.current].named {
 			l.current = i
@@ -95,13 +95,13 @@ var soon = &heldFact{fact: &tokenwatch.Fact{}, token: -1, prev: -1}
 
 // isLineage tells whether the record is but the unit's lineage, by the name that
 // an issuer gives it.
-func (r *record) isLineage(u *Unit) bool {
-	for _, n := range r.names {
+func (v *Inventory) isLineage(r *record, u *Unit) bool {
+	for n := range v.names(r) {
 		if n.Kind != tokenwatch.NameProviderID || !slices.Contains(u.lineages, n.Value) {
 			return false
 		}
 	}
-	return len(r.names) > 0
+	return r.named > 0
 }
 
 // said lists what was said of a unit, and of the leaving of whoever owned it.
@@ -308,7 +308,7 @@ func (v *Inventory) applyImport(l *life, h *heldFact) {
 	l.rotation = t.RotationDays
 	latest := int64(math.MinInt64)
 	for _, ik := range t.Keys {
-		at, ok := v.byID[ik.Token]
+		at, ok := v.place(ik.Token)
 		if !ok {
 			continue
 		}
@@ -355,7 +355,7 @@ func at(ns int64) time.Time {
 // envOf tells the environment from a display prefix that says so: sk_live_….
 func (v *Inventory) envOf(all []*record) string {
 	for _, r := range all {
-		for _, n := range r.names {
+		for n := range v.names(r) {
 			if n.Kind != tokenwatch.NamePrefix {
 				continue
 			}

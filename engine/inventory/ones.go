@@ -138,7 +138,7 @@ func (v *Inventory) members(k *kin) []*record {
 	for i, at := range k.all {
 		all[i] = v.records[at]
 	}
-	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(a.id(), b.id()) })
 	return all
 }
 
@@ -156,7 +156,7 @@ func (v *Inventory) Namesakes() [][]tokenwatch.TokenID {
 		}
 		var ids []tokenwatch.TokenID
 		for _, r := range v.members(k) {
-			ids = append(ids, r.id)
+			ids = append(ids, r.id())
 		}
 		out = append(out, ids)
 	}
@@ -172,7 +172,8 @@ func (v *Inventory) Ones(ids []tokenwatch.TokenID, seen []int32, hour int32) (of
 	defer v.mu.RUnlock()
 	all := make([]*record, len(ids))
 	for i, id := range ids {
-		all[i] = v.records[v.byID[id]]
+		at, _ := v.place(id) // it was given out by Namesakes
+		all[i] = v.records[at]
 	}
 	u := v.ones(all, seen, hour)
 	return u.of, u.steady
@@ -263,7 +264,7 @@ func (u *grouping) bonds(there []bool) []*bond {
 	}
 	var uses []use
 	for i, r := range u.all {
-		for _, n := range r.names {
+		for n := range u.v.names(r) {
 			if n.Kind != tokenwatch.NamePrefix {
 				t := u.v.toldOf(r, nameHash(n.Kind, n.issuer, n.Value))
 				uses = append(uses, use{i, n, t})
@@ -377,5 +378,5 @@ func (u *grouping) name() {
 
 // compareIDs orders ids by which of them stays.
 func (v *Inventory) compareIDs(a, b *record) int {
-	return cmp.Or(cmp.Compare(v.strength(a), v.strength(b)), cmp.Compare(a.id, b.id))
+	return cmp.Or(cmp.Compare(v.strength(a), v.strength(b)), cmp.Compare(a.id(), b.id()))
 }

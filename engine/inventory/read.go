@@ -33,18 +33,18 @@ func (v *Inventory) Token(text string, now int64) (tokenwatch.TokenRecord, bool)
 var soughtKinds = append(slices.Clone(tokenwatch.NameKinds), tokenwatch.NameHashDigest)
 
 func (v *Inventory) find(text string) *record {
-	if at, ok := v.byID[tokenwatch.TokenID(text)]; ok {
+	if at, ok := v.place(tokenwatch.TokenID(text)); ok {
 		return v.records[v.records[at].same]
 	}
 	for _, kind := range soughtKinds {
 		for issuer := range v.issuers {
 			n := tokenwatch.Naming{Alias: tokenwatch.Alias{Kind: kind, Value: text}, Issuer: issuer}
 			at, ok := v.byName[nameHash(kind, issuer, text)]
-			if !ok || !v.records[at].named(n) {
+			if !ok || !v.named(v.records[at], n) {
 				continue
 			}
 			r := v.records[v.records[at].same]
-			if r.unit != nil && r.isLineage(r.unit) && len(r.unit.tokens) > 1 {
+			if r.unit != nil && v.isLineage(r, r.unit) && len(r.unit.tokens) > 1 {
 				continue // the lineage tells which of its tokens
 			}
 			return r
@@ -103,11 +103,11 @@ func (v *Inventory) page(after tokenwatch.TokenID, now int64) (out []tokenwatch.
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	i, _ := slices.BinarySearchFunc(order, after, func(at int32, id tokenwatch.TokenID) int {
-		return cmp.Or(cmp.Compare(v.records[at].id, id), -1) // the one itself is before
+		return cmp.Or(cmp.Compare(v.records[at].id(), id), -1) // the one itself is before
 	})
 	for ; i < len(order) && len(out) < pageSize; i++ {
 		r := v.records[order[i]]
-		if r.same != r.at || r.unit != nil && r.isLineage(r.unit) && len(r.unit.tokens) > 1 {
+		if r.same != r.at || r.unit != nil && v.isLineage(r, r.unit) && len(r.unit.tokens) > 1 {
 			continue
 		}
 		out = append(out, v.full(r, now))
@@ -129,7 +129,7 @@ func (v *Inventory) order() []int32 {
 	for at := len(v.sorted); at < len(v.records); at++ {
 		tail = append(tail, int32(at))
 	}
-	byID := func(a, b int32) int { return cmp.Compare(v.records[a].id, v.records[b].id) }
+	byID := func(a, b int32) int { return cmp.Compare(v.records[a].id(), v.records[b].id()) }
 	slices.SortFunc(tail, byID)
 	merged := make([]int32, 0, len(v.records))
 	rest := v.sorted
@@ -147,7 +147,7 @@ func (v *Inventory) order() []int32 {
 func (v *Inventory) Names(id tokenwatch.TokenID) []tokenwatch.Alias {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	at, ok := v.byID[id]
+	at, ok := v.place(id)
 	if !ok {
 		return nil
 	}
@@ -161,8 +161,8 @@ func (v *Inventory) Names(id tokenwatch.TokenID) []tokenwatch.Alias {
 func (v *Inventory) Canonical(id tokenwatch.TokenID) tokenwatch.TokenID {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if at, ok := v.byID[id]; ok {
-		return v.records[v.records[at].same].id
+	if at, ok := v.place(id); ok {
+		return v.records[v.records[at].same].id()
 	}
 	return id
 }
@@ -172,13 +172,13 @@ func (v *Inventory) Canonical(id tokenwatch.TokenID) tokenwatch.TokenID {
 func (v *Inventory) Predecessor(id tokenwatch.TokenID) (from tokenwatch.TokenID, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	at, known := v.byID[id]
+	at, known := v.place(id)
 	if !known || v.records[at].unit == nil {
 		return "", false
 	}
 	v.walk(v.records[at].unit, math.MaxInt64, func(m moment, l *life) {
 		if k := l.key(v, at); m.cause == nil && k != nil && k.from >= 0 {
-			from, ok = v.records[k.from].id, true
+			from, ok = v.records[k.from].id(), true
 		}
 	})
 	return from, ok

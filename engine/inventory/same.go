@@ -2,6 +2,8 @@ package inventory
 
 import (
 	"cmp"
+	"encoding/binary"
+	"iter"
 	"slices"
 
 	"github.com/tokenwatch/tokenwatch"
@@ -21,8 +23,8 @@ func (v *Inventory) learn(names []tokenwatch.Naming, from int32, changed *change
 		if hour := cmp.Or(from, n.Hour); hour != 0 {
 			by.hour = hour
 		}
-		at, known := v.byID[n.Token]
-		if known && v.records[at].named(*n) {
+		at, known := v.place(n.Token)
+		if known && v.named(v.records[at], *n) {
 			if n.Alias.Kind != tokenwatch.NamePrefix && v.called(v.records[at], nameHash(n.Alias.Kind, n.Issuer, n.Alias.Value), by, true) {
 				v.touch(v.records[at])
 				v.relate(at, at)
@@ -33,21 +35,20 @@ func (v *Inventory) learn(names []tokenwatch.Naming, from int32, changed *change
 			continue
 		}
 		if !known {
-			at = v.record(tokenwatch.TokenID(clone(string(n.Token)))).at
+			at = v.record(n.Token).at
 		}
 		r := v.records[at]
-		if len(r.names) >= maxNames {
+		kind, issuer := v.words.code(string(n.Alias.Kind)), v.words.code(n.Issuer)
+		if r.named >= maxNames || kind == overflowWord || issuer == overflowWord { // whose name it is could not be told
 			continue
 		}
-		issuer := v.words.list[v.words.code(n.Issuer)]
-		v.issuers[issuer] = struct{}{}
-		kind := tokenwatch.NameKind(v.words.list[v.words.code(string(n.Alias.Kind))])
-		r.names = append(r.names, name{tokenwatch.Alias{Kind: kind, Value: clone(n.Alias.Value)}, issuer})
+		v.issuers[v.words.list[issuer]] = struct{}{}
+		fresh := r.addName(&v.words, kind, issuer, n.Alias.Value)
 		v.touch(r)
 		if r.unit != nil {
 			changed.add(r.unit)
 		}
-		v.tie(r, r.names[len(r.names)-1], by, changed)
+		v.tie(r, fresh, by, changed)
 	}
 	v.decide(changed)
 }
@@ -58,7 +59,7 @@ func (v *Inventory) tie(r *record, n name, by told, changed *changes) {
 	if n.Kind != tokenwatch.NamePrefix {
 		v.called(r, hash, by, false)
 		v.relate(r.at, r.at)
-		if other, ok := v.byName[hash]; ok && other != r.at && slices.Contains(v.records[other].names, n) {
+		if other, ok := v.byName[hash]; ok && other != r.at && v.named(v.records[other], tokenwatch.Naming{Alias: n.Alias, Issuer: n.issuer}) {
 			v.relate(r.at, other)
 		}
 	}
@@ -70,18 +71,52 @@ func (v *Inventory) tie(r *record, n name, by told, changed *changes) {
 	}
 }
 
-func (r *record) named(n tokenwatch.Naming) bool {
-	for i := range r.names {
-		if r.names[i].Alias == n.Alias && r.names[i].issuer == n.Issuer {
+// addName adds a name to the text of a record.
+func (r *record) addName(words *words, kind, issuer uint32, value string) name {
+	b := append(make([]byte, 0, len(r.text)+len(value)+8), r.text...)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(kind)), uint64(issuer))
+	b = append(binary.AppendUvarint(b, uint64(len(value))), value...)
+	r.text = string(b)
+	r.named++
+	return name{tokenwatch.Alias{Kind: tokenwatch.NameKind(words.list[kind]), Value: r.text[len(r.text)-len(value):]}, words.list[issuer]}
+}
+
+// names yields the names of a record, in the order in which they were learned.
+func (v *Inventory) names(r *record) iter.Seq[name] {
+	return func(yield func(name) bool) {
+		rest := r.text[r.length:]
+		next := func() (n uint64) {
+			for shift := 0; ; shift += 7 {
+				c := rest[0]
+				rest = rest[1:]
+				if n |= uint64(c&0x7f) << shift; c < 0x80 {
+					return n
+				}
+			}
+		}
+		for len(rest) > 0 {
+			kind, issuer, length := next(), next(), next()
+			n := name{tokenwatch.Alias{Kind: tokenwatch.NameKind(v.words.list[kind]), Value: rest[:length]}, v.words.list[issuer]}
+			rest = rest[length:]
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+func (v *Inventory) named(r *record, n tokenwatch.Naming) bool {
+	for x := range v.names(r) {
+		if x.Alias == n.Alias && x.issuer == n.Issuer {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *record) goesBy(kind tokenwatch.NameKind, value string) bool {
-	for i := range r.names {
-		if r.names[i].Kind == kind && r.names[i].Value == value {
+func (v *Inventory) goesBy(r *record, kind tokenwatch.NameKind, value string) bool {
+	for x := range v.names(r) {
+		if x.Kind == kind && x.Value == value {
 			return true
 		}
 	}
@@ -188,7 +223,7 @@ func (v *Inventory) since(used, said *record, changed *changes) {
 // issuer's, part of a hash, a display prefix.
 func (v *Inventory) strength(r *record) int {
 	best, hashed, cut := 3, false, false
-	for _, n := range r.names {
+	for n := range v.names(r) {
 		if !v.toldOf(r, nameHash(n.Kind, n.issuer, n.Value)).own {
 			continue
 		}

@@ -93,7 +93,7 @@ func (v *Inventory) Changed(put func(key, value []byte)) {
 	defer v.mu.Unlock()
 	for _, r := range v.dirty {
 		r.dirty = false
-		put(append([]byte{storedToken}, r.id...), encode(v.stored(r)))
+		put(append([]byte{storedToken}, r.id()...), encode(v.stored(r)))
 	}
 	v.dirty = v.dirty[:0]
 	for ; v.kept < len(v.held); v.kept++ {
@@ -109,7 +109,7 @@ func (v *Inventory) stored(r *record) tokenRecord {
 	out := tokenRecord{
 		Kind: v.words.list[r.kind], Issuer: v.words.list[r.issuer], Events: r.events, First: v.storedSighting(&r.first), Last: v.storedSighting(&r.last),
 	}
-	for _, n := range r.names {
+	for n := range v.names(r) {
 		by := v.toldOf(r, nameHash(n.Kind, n.issuer, n.Value))
 		if by.own {
 			out.Names = append(out.Names, namingRecord{Kind: string(n.Kind), Value: n.Value, Issuer: n.issuer})
@@ -118,10 +118,10 @@ func (v *Inventory) stored(r *record) tokenRecord {
 			out.Names = append(out.Names, namingRecord{Kind: string(n.Kind), Value: n.Value, Issuer: n.issuer, Hour: by.hour})
 		}
 	}
-	for _, s := range r.scopes {
+	for _, s := range r.scopes() {
 		out.Scopes = append(out.Scopes, v.words.list[s])
 	}
-	for _, c := range r.coverage {
+	for _, c := range r.coverage() {
 		out.Coverage = append(out.Coverage, coverageRecord{Source: v.words.list[c.source], First: c.first, Last: c.last, Events: c.events})
 	}
 	return out
@@ -173,16 +173,18 @@ func (v *Inventory) Load(key, value []byte) error {
 func (v *Inventory) loadToken(r *record, s *tokenRecord) {
 	var names []tokenwatch.Naming
 	for _, n := range s.Names {
-		names = append(names, tokenwatch.Naming{Token: r.id, Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n.Kind), Value: n.Value}, Issuer: n.Issuer, Hour: n.Hour})
+		names = append(names, tokenwatch.Naming{Token: r.id(), Alias: tokenwatch.Alias{Kind: tokenwatch.NameKind(n.Kind), Value: n.Value}, Issuer: n.Issuer, Hour: n.Hour})
 	}
 	v.learn(names, 0, nil)
 	r.kind, r.issuer, r.events = v.words.code(s.Kind), v.words.code(s.Issuer), s.Events
 	r.first, r.last = v.loadSighting(&s.First), v.loadSighting(&s.Last)
 	for _, w := range s.Scopes {
-		r.scopes = append(r.scopes, v.words.code(w))
+		r.extend().scopes = append(r.extend().scopes, v.words.code(w))
 	}
 	for _, c := range s.Coverage {
-		r.coverage = append(r.coverage, coverage{v.words.code(c.Source), c.First, c.Last, c.Events})
+		if len(s.Coverage) > 1 {
+			r.extend().coverage = append(r.extend().coverage, coverage{v.words.code(c.Source), c.First, c.Last, c.Events})
+		}
 	}
 	for _, d := range v.dirty { // what was learned was stored
 		d.dirty = false

@@ -61,7 +61,7 @@ func (v *Inventory) admit(b *tokenwatch.Batch, taken func(row int) bool) {
 	v.admitted = map[tokenwatch.TokenID]struct{}{}
 	for row, code := range tokens.Codes {
 		id := tokenwatch.TokenID(tokens.Dict.At(int(code)))
-		if _, known := v.byID[id]; known || code == 0 || taken != nil && !taken(row) {
+		if _, known := v.place(id); known || code == 0 || taken != nil && !taken(row) {
 			continue
 		}
 		if _, ok := v.admitted[id]; !ok && len(v.records)+len(v.admitted) < v.Limit {
@@ -77,7 +77,7 @@ func (v *Inventory) admits(id tokenwatch.TokenID) bool {
 	}
 	_, ok := v.admitted[id]
 	if !ok {
-		_, ok = v.byID[id]
+		_, ok = v.place(id)
 	}
 	return ok
 }
@@ -138,13 +138,18 @@ func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) (unlisted
 			continue
 		}
 		r := v.record2(tokens, uint32(code))
+		source := v.words.code(b.Text(tokenwatch.ColSource, int(a.first)))
+		several := sources != nil || r.events > 0 && r.first.source != source
+		if several {
+			r.spread()
+		}
 		if v.seen(r, b, offset, int(a.first)) {
 			r.kind, r.issuer = v.words.code(b.Text(tokenwatch.ColTokenKind, int(a.first))), v.words.code(b.Text(tokenwatch.ColIssuer, int(a.first)))
 		}
 		v.seen(r, b, offset, int(a.last))
 		r.events += a.n
-		if sources == nil {
-			r.covered(v.words.code(b.Text(tokenwatch.ColSource, int(a.first))), a.min, a.max, a.n)
+		if sources == nil && (several || r.more != nil && r.more.coverage != nil) {
+			r.covered(source, a.min, a.max, a.n)
 		}
 		v.touch(r)
 	}
@@ -153,16 +158,18 @@ func (v *Inventory) use(b *tokenwatch.Batch, offset tokenwatch.Offset) (unlisted
 			v.record2(tokens, code).covered(c.source, c.first, c.last, c.events)
 		}
 	}
+	for code := range v.accs {
+		if sources != nil && v.accs[code].n > 0 {
+			v.record2(tokens, uint32(code)).gather()
+		}
+	}
 	return unlisted
 }
 
 // record2 returns the record of a token by its code in the batch at hand.
 func (v *Inventory) record2(tokens *tokenwatch.Vector, code uint32) *record {
 	id := tokenwatch.TokenID(tokens.Dict.At(int(code)))
-	if at, ok := v.byID[id]; ok {
-		return v.records[at]
-	}
-	return v.record(tokenwatch.TokenID(clone(string(id))))
+	return v.record(id)
 }
 
 // bySource counts the use of each token by source, nil if the batch has one
@@ -189,14 +196,52 @@ func (v *Inventory) bySource(b *tokenwatch.Batch, tokens *tokenwatch.Vector) map
 	return out
 }
 
+// coverage is the use that each source showed. Most tokens have one source: that is
+// what their record as a whole says.
+func (r *record) coverage() []coverage {
+	switch {
+	case r.more != nil && r.more.coverage != nil:
+		return r.more.coverage
+	case r.events > 0:
+		return []coverage{{r.first.source, r.first.ns, r.last.ns, r.events}}
+	}
+	return nil
+}
+
+// spread notes that use may come from more than one source from here on.
+func (r *record) spread() {
+	if m := r.extend(); m.coverage == nil {
+		m.coverage = append([]coverage{}, r.coverage()...)
+	}
+}
+
+// covered notes the use that a source showed, of a token that may have several.
 func (r *record) covered(source uint32, first, last, n int64) {
-	for i := range r.coverage {
-		if c := &r.coverage[i]; c.source == source {
+	list := r.more.coverage
+	for i := range list {
+		if c := &list[i]; c.source == source {
 			c.first, c.last, c.events = min(c.first, first), max(c.last, last), c.events+n
 			return
 		}
 	}
-	r.coverage = append(r.coverage, coverage{source, first, last, n})
+	r.more.coverage = append(list, coverage{source, first, last, n})
+}
+
+// gather undoes spread where it turned out to be one source.
+func (r *record) gather() {
+	if len(r.more.coverage) > 1 {
+		return
+	}
+	if r.more.coverage = nil; r.more.scopes == nil {
+		r.more = nil
+	}
+}
+
+func (r *record) scopes() []uint32 {
+	if r.more == nil {
+		return nil
+	}
+	return r.more.scopes
 }
 
 // maxScopes bounds the scopes remembered as used by one token.
@@ -205,8 +250,8 @@ const maxScopes = 128
 func (v *Inventory) scope(r *record, text string) {
 	for _, word := range strings.Fields(text) {
 		c := v.words.code(word)
-		if !slices.Contains(r.scopes, c) && len(r.scopes) < maxScopes {
-			r.scopes = append(r.scopes, c)
+		if m := r.extend(); !slices.Contains(m.scopes, c) && len(m.scopes) < maxScopes {
+			m.scopes = append(m.scopes, c)
 		}
 	}
 }

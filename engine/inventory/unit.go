@@ -105,7 +105,7 @@ func (v *Inventory) attach(at *heldFact, changed *changes) {
 	if f.Token != "" {
 		r := v.record(f.Token)
 		h.token = r.at
-		h.whole = f.Lineage != "" && r.goesBy(tokenwatch.NameProviderID, f.Lineage) && len(u.tokens) > 0
+		h.whole = f.Lineage != "" && v.goesBy(r, tokenwatch.NameProviderID, f.Lineage) && len(u.tokens) > 0
 	}
 	if f.Previous != "" {
 		h.prev = v.record(f.Previous).at
@@ -172,7 +172,7 @@ func (v *Inventory) unitOf(token tokenwatch.TokenID, lineage string, changed *ch
 func (v *Inventory) uniteNamed(u *Unit, lineage string, changed *changes) *Unit {
 	for _, issuer := range slices.Sorted(maps.Keys(v.issuers)) {
 		at, ok := v.byName[nameHash(tokenwatch.NameProviderID, issuer, lineage)]
-		if ok && v.records[at].goesBy(tokenwatch.NameProviderID, lineage) {
+		if ok && v.goesBy(v.records[at], tokenwatch.NameProviderID, lineage) {
 			u = v.unite(u, v.grouped(v.records[at]), changed)
 		}
 	}

@@ -15,7 +15,7 @@ func (v *Inventory) view(u *Unit, l *life, k *key, now int64) tokenwatch.TokenRe
 	r := v.records[k.token]
 	all := v.sames(r)
 	t := tokenwatch.TokenRecord{
-		Tenant: v.tenant, ID: r.id, Label: l.label, Owner: l.owner, Team: l.team, Purpose: l.purpose, App: l.app, Env: l.env, Type: l.typ,
+		Tenant: v.tenant, ID: r.id(), Label: l.label, Owner: l.owner, Team: l.team, Purpose: l.purpose, App: l.app, Env: l.env, Type: l.typ,
 		Scopes: l.scopes, Sources: l.sources, Known: l.known,
 		OwnerLeft: at(l.ownerLeft), Created: at(l.created), CreatedBy: l.createdBy, KeyCreated: at(k.created),
 		Expires: at(l.expires), NeverExpires: l.expires == tokenwatch.Never, RotationDays: l.rotation,
@@ -32,10 +32,10 @@ func (v *Inventory) view(u *Unit, l *life, k *key, now int64) tokenwatch.TokenRe
 		t.Lineage = slices.Min(u.lineages)
 	}
 	if k.from >= 0 {
-		t.RotatedFrom = v.records[k.from].id
+		t.RotatedFrom = v.records[k.from].id()
 	}
 	if k.to >= 0 {
-		t.RotatedTo = v.records[k.to].id
+		t.RotatedTo = v.records[k.to].id()
 	}
 	v.usage(&t, all, l, now)
 	expired := k.expired
@@ -53,15 +53,15 @@ func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now
 	var kind, issuer *record // the earliest that tell of them
 	kinds := cmp.Compare[string]
 	for _, r := range all {
-		if r.id != t.ID {
-			t.SameAs = append(t.SameAs, r.id)
+		if r.id() != t.ID {
+			t.SameAs = append(t.SameAs, r.id())
 		}
-		for _, n := range r.names {
+		for n := range v.names(r) {
 			if n.Kind != tokenwatch.NameHashDigest && !slices.Contains(t.Names, n.Alias) {
 				t.Names = append(t.Names, n.Alias)
 			}
 		}
-		for _, s := range r.scopes {
+		for _, s := range r.scopes() {
 			if w := v.words.list[s]; !slices.Contains(t.Used, w) {
 				t.Used = append(t.Used, w)
 			}
@@ -82,7 +82,7 @@ func (v *Inventory) usage(t *tokenwatch.TokenRecord, all []*record, l *life, now
 		if last == nil || v.before(last, &r.last) {
 			last = &r.last
 		}
-		for _, c := range r.coverage {
+		for _, c := range r.coverage() {
 			v.cover(t, c)
 		}
 	}

@@ -72,7 +72,7 @@ func (v *Inventory) Secrets(u *Unit, visit func(t *tokenwatch.TokenRecord, now i
 func (v *Inventory) AsOf(id tokenwatch.TokenID, now int64) (out tokenwatch.TokenRecord, until int64) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	at, ok := v.byID[id]
+	at, ok := v.place(id)
 	if !ok {
 		return tokenwatch.TokenRecord{Tenant: v.tenant, ID: id, State: tokenwatch.TokenIssued}, now
 	}
@@ -102,7 +102,7 @@ func (v *Inventory) AsOf(id tokenwatch.TokenID, now int64) (out tokenwatch.Token
 func (v *Inventory) Of(id tokenwatch.TokenID) *Unit {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	if at, ok := v.byID[id]; ok {
+	if at, ok := v.place(id); ok {
 		return v.records[at].unit
 	}
 	return nil
@@ -125,7 +125,7 @@ func (v *Inventory) IDs(u *Unit) (ids []tokenwatch.TokenID) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	for _, at := range u.Root().tokens {
-		ids = append(ids, v.records[at].id)
+		ids = append(ids, v.records[at].id())
 	}
 	return ids
 }
@@ -142,7 +142,7 @@ func (v *Inventory) Armed(b *tokenwatch.Batch, masks []uint64) ([]uint64, bool) 
 		return masks, false // nothing was said of any token
 	}
 	for code := 1; code < dict.Len(); code++ {
-		if at, ok := v.byID[tokenwatch.TokenID(dict.At(code))]; ok && v.records[at].unit != nil {
+		if at, ok := v.place(tokenwatch.TokenID(dict.At(code))); ok && v.records[at].unit != nil {
 			masks[code] = v.records[at].unit.Armed
 			any = any || masks[code] != 0
 		}
