@@ -167,6 +167,8 @@ func (t *tenant) takeBack(c *cause, now []*judged) error {
 // settleHour gives the final word on an hour: all entities' windows of it are judged
 // by the epoch before it, and make the next one together.
 func (t *tenant) settleHour(hour int32) error {
+	t.namesakes.settling = true
+	defer func() { t.namesakes.settling = false }()
 	if err := t.passOn(hour); err != nil {
 		return err
 	}

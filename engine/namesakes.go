@@ -3,12 +3,13 @@ package engine
 import (
 	"cmp"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/tokenwatch/tokenwatch"
 	"github.com/tokenwatch/tokenwatch/engine/baseline"
+	"github.com/tokenwatch/tokenwatch/engine/inventory"
+	"github.com/tokenwatch/tokenwatch/engine/window"
 	"github.com/tokenwatch/tokenwatch/storage"
 )
 
@@ -49,6 +50,11 @@ type namesakes struct {
 	changed []*namesake                      // since the snapshot
 	stored  map[tokenwatch.TokenID]namesakeRecord
 	left    []left // since it was told
+
+	// rename is which token the ids are of that are another one's, by their hashes, as of
+	// the latest hour.
+	rename   map[uint64]uint64
+	settling bool // an hour is
 }
 
 // left is an open hour of an entity that turned out to be another one's.
@@ -73,7 +79,7 @@ type remade struct {
 
 func newNamesakes() namesakes {
 	return namesakes{
-		by: map[tokenwatch.TokenID]*namesake{}, open: map[int32]map[*namesake]struct{}{}, stored: map[tokenwatch.TokenID]namesakeRecord{},
+		by: map[tokenwatch.TokenID]*namesake{}, open: map[int32]map[*namesake]struct{}{}, rename: map[uint64]uint64{}, stored: map[tokenwatch.TokenID]namesakeRecord{},
 	}
 }
 
@@ -144,6 +150,7 @@ func (t *tenant) relate() error {
 			return err
 		}
 		k.of = nil
+		t.renames(k, inventory.Never-1, t.namesakes.rename)
 		for _, hour := range k.hours() {
 			if _, err := t.remake(k, hour); err != nil {
 				return err
@@ -159,7 +166,7 @@ func (t *tenant) kinOf(ids []tokenwatch.TokenID) (*kin, error) {
 	for _, id := range ids {
 		n := t.namesakes.by[id]
 		if n == nil {
-			n = &namesake{id: id, seen: math.MaxInt32}
+			n = &namesake{id: id, seen: inventory.Never}
 			if r, ok := t.namesakes.stored[id]; ok {
 				n.seen, n.into = r.Seen, r.Into
 				delete(t.namesakes.stored, id)
@@ -183,6 +190,29 @@ func (t *tenant) kinOf(ids []tokenwatch.TokenID) (*kin, error) {
 		k.members = append(k.members, n)
 	}
 	return k, nil
+}
+
+// renames notes which ids of kin are another token's in an hour.
+func (t *tenant) renames(k *kin, hour int32, to map[uint64]uint64) {
+	of := t.at(k, hour)
+	for i, n := range k.members {
+		from := t.hash.String(string(n.id))
+		if delete(to, from); of[i] != i {
+			to[from] = t.hash.String(string(k.members[of[i]].id))
+		}
+	}
+}
+
+// others is an entity's window with each token that others came with once, by whatever
+// name. At the end of its hour the window itself is made so.
+func (s *shard) others(e *entity, w *window.Window) *window.Window {
+	if e.Kind == tokenwatch.EntityToken || s.namesakes.settling || len(s.namesakes.rename) == 0 || !w.Renames(s.namesakes.rename) {
+		return w
+	}
+	c := *w
+	c.Origins, c.Visitors = slices.Clone(w.Origins), slices.Clone(w.Visitors)
+	c.Rename(s.namesakes.rename)
+	return &c
 }
 
 // called is the entity of an id, nil if there is none or it is asleep.
@@ -234,6 +264,7 @@ func (t *tenant) judgeRemade() error {
 			t.namesakes.opened(a.namesake, a.hour)
 			if a.hour < a.seen {
 				a.seen, a.kin.of = a.hour, nil
+				t.renames(a.kin, inventory.Never-1, t.namesakes.rename)
 				t.note(a.namesake)
 				for _, hour := range a.kin.hours() { // it may be another token's from there on
 					latest[key{a.kin, hour}] += 0
@@ -535,14 +566,27 @@ func (t *tenant) together(k *kin, of []int, i int) (*baseline.Usual, error) {
 	return &u, nil
 }
 
-// remakeHour merges the windows of an hour for the last time.
+// remakeHour merges the windows of an hour for the last time, and has others' windows
+// call the tokens what they are.
 func (t *tenant) remakeHour(hour int32) error {
+	to := map[uint64]uint64{}
 	for _, k := range t.namesakes.kinIn(hour) {
 		if _, err := t.remake(k, hour); err != nil {
 			return err
 		}
+		t.renames(k, hour, to)
 	}
-	return nil
+	if len(to) == 0 {
+		return nil
+	}
+	return t.each(t.opened(hour), func(s *shard) error {
+		for _, e := range s.open[hour] {
+			if w := e.windows[0]; e.Kind != tokenwatch.EntityToken && w.Renames(to) {
+				w.Rename(to)
+			}
+		}
+		return nil
+	})
 }
 
 // closeNames forgets the windows of names in an hour that has settled.

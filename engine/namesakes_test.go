@@ -83,6 +83,9 @@ func aliased(r *rand.Rand) []enginetest.Event {
 		who := []string{"raw0", "cut0", "raw1", "cut1", "near", "raw3", "tok_9", "key9"}[r.IntN(8)]
 		add("token=%s every=%ds for=%dm at=%s asn=65%03d agent=evil%d action=steal{n} class=credential cloud=isp", who, 10+r.IntN(50), 5+r.IntN(90), hours(70), r.IntN(900), r.IntN(2))
 	}
+	at = 20 + r.IntN(40)
+	add("token=gr{c} own=sha256_digest:8:g{c},sha256_digest:16:g{c}b copies=4 every=%dm for=2h at=%dh ip=203.0.113.5 agent=x action=act1 class=read status=401", 20+r.IntN(20), at)
+	add("token=gc{c} own=sha256_prefix:g{c},sha256_digest:8:g{c} copies=%d source=gw every=20m for=2h at=%dh ip=203.0.113.5 agent=x action=act1 class=read status=401", 2+r.IntN(7), at+r.IntN(2))
 	add("token=d{c} copies=5 every=45m for=3d asn=64510 ip=10.1.0.{c} agent=b action=run class=read")
 	add("token=raw1 every=1m for=30m at=%dh ip=192.0.2.7 agent=evil action=take{n} class=list", 30+r.IntN(30))
 	add("token=cut1 every=1m for=30m at=%dh ip=192.0.2.7 agent=evil action=take{n} class=list source=gw", 30+r.IntN(30))

@@ -414,7 +414,7 @@ type judged struct {
 // judge runs the detectors over an entity's window. What came to many at once is
 // taken for known.
 func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline.Common) judged {
-	w := e.windows[at]
+	w := s.others(e, e.windows[at])
 	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
 	s.subject.Usual.Common = common
 	j := judged{e: e, hour: w.Hour}

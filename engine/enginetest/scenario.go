@@ -320,6 +320,7 @@ func (s stream) events(line, c int) []Event {
 			e.Fact = &f
 		}
 		for _, a := range s.own {
+			a.Value = strings.ReplaceAll(a.Value, "{c}", strconv.Itoa(c))
 			e.Names = append(e.Names, tokenwatch.Naming{Token: tokenwatch.TokenID(fields["token"]), Alias: a})
 		}
 		whose := tokenwatch.TokenID(fields["token"])

@@ -59,6 +59,43 @@ func merge[T any](w *Window, a, b []T, room int, compare func(T, T) int, join fu
 	return a
 }
 
+// Rename gives the tokens that others came with, or came from the window's address, the
+// names that they have in to, and makes those one that have the same then.
+func (w *Window) Rename(to map[uint64]uint64) {
+	origins, visitors := w.Origins, w.Visitors
+	w.Origins, w.Visitors = nil, nil
+	for i := range origins {
+		origins[i].Token = renamed(origins[i].Token, to)
+		w.Origins = merge(w, w.Origins, origins[i:i+1], MaxOrigins, Origin.compare, (*Origin).merge)
+	}
+	for i := range visitors {
+		visitors[i].Token = renamed(visitors[i].Token, to)
+		w.Visitors = merge(w, w.Visitors, visitors[i:i+1], MaxVisitors, Visitor.compare, (*Visitor).merge)
+	}
+}
+
+// Renames tells whether Rename would change anything.
+func (w *Window) Renames(to map[uint64]uint64) bool {
+	for i := range w.Origins {
+		if _, ok := to[w.Origins[i].Token]; ok {
+			return true
+		}
+	}
+	for i := range w.Visitors {
+		if _, ok := to[w.Visitors[i].Token]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+func renamed(token uint64, to map[uint64]uint64) uint64 {
+	if t, ok := to[token]; ok {
+		return t
+	}
+	return token
+}
+
 // earlier is the earlier of two events, of those that there are.
 func earlier(hasA bool, a tokenwatch.EventRef, hasB bool, b tokenwatch.EventRef) tokenwatch.EventRef {
 	if !hasA || hasB && b.Before(a) {
