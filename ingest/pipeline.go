@@ -85,6 +85,23 @@ func (p *Pipeline) ingest(ctx context.Context, d source.Delivery) (source.Answer
 	return answerOf(receipt, name)
 }
 
+// Admit claims n bytes for a request of a tenant before it is read, though at most
+// an eighth of what all may take; source.Admitter has the contract.
+func (p *Pipeline) Admit(tenant string, n int64) (give func(int64), err error) {
+	left := min(n, p.c.InFlight/8)
+	if err := p.budget.take(tenant, left); err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	return func(n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		n = min(n, left)
+		left -= n
+		p.budget.give(tenant, n)
+	}, nil
+}
+
 // Seal does what Ingest does but for committing: it reads a delivery to its end
 // and returns its rows and rejects, and the format they were read as.
 func (p *Pipeline) Seal(d source.Delivery) (Submission, string, error) {
@@ -244,4 +261,7 @@ func answerOf(r tokenwatch.Receipt, format string) (source.Answer, error) {
 	return a, nil
 }
 
-var _ source.Pipeline = (*Pipeline)(nil)
+var (
+	_ source.Pipeline = (*Pipeline)(nil)
+	_ source.Admitter = (*Pipeline)(nil)
+)

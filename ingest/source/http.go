@@ -68,6 +68,7 @@ func NewHTTP(to Pipeline, c HTTPConfig) *HTTP {
 		for _, route := range e.Routes {
 			h.mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
 				who, _ := tokenwatch.PrincipalFrom(r.Context()) // ServeHTTP has looked
+				defer h.admit(r, who, e.held)()
 				e.serve(h, w, r, who)
 			})
 		}
@@ -135,6 +136,9 @@ func (h *HTTP) open(w http.ResponseWriter, r *http.Request) (io.Reader, func(), 
 	coding, err := codingOf(r)
 	if err != nil {
 		return nil, nil, err
+	}
+	if refused, ok := r.Body.(refusedBody); ok {
+		return nil, nil, refused.err
 	}
 	limits := h.limits
 	declared := coding != ""
