@@ -69,6 +69,8 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 			strongest = h
 		}
 	}
+	// Of hours in which something was as odd, the one that the sentence is about tells.
+	f.Reasons = append(f.Reasons, strongest.Reasons...)
 	var hours []*Hour
 	for i := range in.Hours {
 		h := &in.Hours[i]
@@ -78,7 +80,9 @@ func Build(key [32]byte, tenant string, e tokenwatch.Entity, in *Incident, raise
 		hours = append(hours, h)
 		f.Learning = f.Learning || h.Learning
 		f.Evidence = append(f.Evidence, h.Events...)
-		f.Reasons = append(f.Reasons, h.Reasons...)
+		if h != strongest {
+			f.Reasons = append(f.Reasons, h.Reasons...)
+		}
 	}
 	f.Reasons = strongestReasons(f.Reasons)
 	f.Evidence = earliest(f.Evidence)
