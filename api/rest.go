@@ -63,48 +63,13 @@ func (s *Server) operations(conn *grpc.ClientConn) []route {
 // the gateway to the gRPC server in the same process, over conn, so that both
 // ports share handlers and grants.
 func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler, error) {
-	query := make(map[string][]string) // by path template
+	query := make(map[string][]string) // by method and path template
 	for _, b := range s.bindings {
 		query[b.method+" "+b.path] = b.query
 	}
-	gateway := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
-		runtime.WithDisableHTTPMethodOverride(),
-		runtime.WithDisablePathLengthFallback(),
-		// A name in a path may hold slashes as escapes, which stay: v1 knows of them.
-		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
-		// No other header of the caller's goes on.
-		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		// The gateway itself passes Authorization on.
-		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
-			return metadata.Pairs(addressHeader, remote(r).String())
-		}),
-		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
-		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
-			writeError(w, err)
-		}),
-		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, code int) {
-			routingError(w, code)
-		}),
-		runtime.WithMiddlewares(func(next runtime.HandlerFunc) runtime.HandlerFunc {
-			return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
-				pattern, _ := runtime.HTTPPattern(r.Context())
-				if err := checkQuery(r.URL, query[r.Method+" "+strings.ReplaceAll(pattern.String(), "=*}", "}")]); err != nil {
-					writeError(w, err)
-					return
-				}
-				next(w, r, params)
-			}
-		}),
-	)
-	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
-		pb.RegisterFindingsHandler, pb.RegisterSuppressionsHandler, pb.RegisterNotificationsHandler, pb.RegisterTokensHandler, pb.RegisterHistoryHandler, pb.RegisterRejectsHandler, pb.RegisterSourcesHandler,
-		pb.RegisterDetectorsHandler,
-		pb.RegisterKeysHandler, pb.RegisterSystemHandler,
-	} {
-		if err := register(ctx, gateway, conn); err != nil {
-			return nil, fmt.Errorf("mount the gateway: %w", err)
-		}
+	gateway, err := newGateway(ctx, conn, query)
+	if err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	for _, r := range s.operations(conn) {
@@ -114,14 +79,14 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		}
 		mux.Handle(r.method+" "+r.path, s.guard(r))
 	}
-	mux.Handle("GET /v1/findings:watch", s.guard(route{
-		grant: "/tokenwatch.v1.Findings/Watch", query: query["GET /v1/findings:watch"], stream: true,
-		handler: &events{json: newMarshaler(), open: watching(pb.NewFindingsClient(conn), newMarshaler()), write: s.config.Limits.Write},
-	}))
-	mux.Handle("GET /v1/events:tail", s.guard(route{
-		grant: "/tokenwatch.v1.Events/Tail", query: query["GET /v1/events:tail"], stream: true,
-		handler: &events{json: newMarshaler(), open: tailing(pb.NewEventsClient(conn), newMarshaler()), write: s.config.Limits.Write},
-	}))
+	stream := func(path, grant string, open opening) {
+		mux.Handle(path, s.guard(route{
+			grant: grant, query: query[path], stream: true,
+			handler: &events{json: newMarshaler(), open: open, write: s.config.Limits.Write},
+		}))
+	}
+	stream("GET /v1/findings:watch", "/tokenwatch.v1.Findings/Watch", watching(pb.NewFindingsClient(conn), newMarshaler()))
+	stream("GET /v1/events:tail", "/tokenwatch.v1.Events/Tail", tailing(pb.NewEventsClient(conn), newMarshaler()))
 	queries := &v1.Queries{History: s.config.Store}
 	if s.config.Queries != nil {
 		queries.Engine = s.config.Queries.Engine
@@ -140,6 +105,53 @@ func (s *Server) rest(ctx context.Context, conn *grpc.ClientConn) (http.Handler,
 		}
 		mux.ServeHTTP(w, r)
 	})), nil
+}
+
+// newGateway turns REST into calls over conn. query has the parameters that each
+// method and path template takes; others are errors.
+func newGateway(ctx context.Context, conn *grpc.ClientConn, query map[string][]string) (http.Handler, error) {
+	none := func(string) (string, bool) { return "", false }
+	checked := func(next runtime.HandlerFunc) runtime.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request, params map[string]string) {
+			pattern, _ := runtime.HTTPPattern(r.Context())
+			if err := checkQuery(r.URL, query[r.Method+" "+strings.ReplaceAll(pattern.String(), "=*}", "}")]); err != nil {
+				writeError(w, err)
+				return
+			}
+			next(w, r, params)
+		}
+	}
+	gateway := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newMarshaler()),
+		runtime.WithDisableHTTPMethodOverride(),
+		runtime.WithDisablePathLengthFallback(),
+		// A name in a path may hold slashes as escapes, which stay: v1 knows of them.
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
+		// No header of the caller's goes on but Authorization, which the gateway itself
+		// passes, and none comes back.
+		runtime.WithIncomingHeaderMatcher(none),
+		runtime.WithOutgoingHeaderMatcher(none),
+		runtime.WithMetadata(func(_ context.Context, r *http.Request) metadata.MD {
+			return metadata.Pairs(addressHeader, remote(r).String())
+		}),
+		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+			writeError(w, err)
+		}),
+		runtime.WithRoutingErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, code int) {
+			routingError(w, code)
+		}),
+		runtime.WithMiddlewares(checked),
+	)
+	for _, register := range []func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error{
+		pb.RegisterFindingsHandler, pb.RegisterSuppressionsHandler, pb.RegisterNotificationsHandler, pb.RegisterTokensHandler,
+		pb.RegisterHistoryHandler, pb.RegisterRejectsHandler, pb.RegisterSourcesHandler, pb.RegisterDetectorsHandler,
+		pb.RegisterKeysHandler, pb.RegisterSystemHandler,
+	} {
+		if err := register(ctx, gateway, conn); err != nil {
+			return nil, fmt.Errorf("mount the gateway: %w", err)
+		}
+	}
+	return gateway, nil
 }
 
 // root is the pattern of the page that says what this is.

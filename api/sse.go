@@ -19,12 +19,14 @@ import (
 // id, for whoever a stream serves that begins with an answer at once.
 type events struct {
 	json *marshaler
-	// open calls the method for a request, to go on behind a cursor; next returns
-	// the next answer as an event.
-	open func(r *http.Request, cursor string) (next func() ([]byte, error), err error)
+	open opening
 	// write is how long one event may take to be taken off our hands.
 	write time.Duration
 }
+
+// opening calls a method for a request, to go on behind a cursor; next returns the
+// next answer as an event.
+type opening func(r *http.Request, cursor string) (next func() ([]byte, error), err error)
 
 // retryMillis is how long a browser waits before it comes back by itself.
 const retryMillis = 2000
@@ -62,7 +64,7 @@ func (e *events) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // watching opens the stream of findings.
-func watching(client pb.FindingsClient, json *marshaler) func(*http.Request, string) (func() ([]byte, error), error) {
+func watching(client pb.FindingsClient, json *marshaler) opening {
 	return func(r *http.Request, cursor string) (func() ([]byte, error), error) {
 		ctx := outgoing(r.Context(), r.Header.Get("Authorization"), remote(r).String())
 		stream, err := client.Watch(ctx, &pb.WatchFindingsRequest{Cursor: cursor})
@@ -87,7 +89,7 @@ func watching(client pb.FindingsClient, json *marshaler) func(*http.Request, str
 }
 
 // tailing opens the stream of events of the log.
-func tailing(client pb.EventsClient, json *marshaler) func(*http.Request, string) (func() ([]byte, error), error) {
+func tailing(client pb.EventsClient, json *marshaler) opening {
 	return func(r *http.Request, cursor string) (func() ([]byte, error), error) {
 		req := &pb.TailEventsRequest{Filter: r.URL.Query().Get("filter"), Cursor: cursor}
 		if text := r.URL.Query().Get("offset"); text != "" {

@@ -110,7 +110,8 @@ func takeTrail(ctx context.Context, w *works) (summary source.Summary, err error
 	return summary, flow(ctx, reading, stage{"batcher", in.batcher.Run})
 }
 
-// demoFindings returns the findings, highest score first.
+// demoFindings returns the findings, highest score first, of equal ones what began
+// first.
 func demoFindings(ctx context.Context, w *works) ([]tokenwatch.Finding, error) {
 	var list []tokenwatch.Finding
 	for f, err := range w.site.store.Findings(ctx, tokenwatch.DefaultTenant) {
@@ -122,7 +123,7 @@ func demoFindings(ctx context.Context, w *works) ([]tokenwatch.Finding, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b tokenwatch.Finding) int {
-		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(b.Score, a.Score), since(&a).Compare(since(&b)), cmp.Compare(a.ID, b.ID))
 	})
 	return list, nil
 }

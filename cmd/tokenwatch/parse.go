@@ -13,6 +13,7 @@ import (
 	"github.com/tokenwatch/tokenwatch/ingest"
 	"github.com/tokenwatch/tokenwatch/ingest/format"
 	"github.com/tokenwatch/tokenwatch/ingest/shape"
+	"github.com/tokenwatch/tokenwatch/ingest/source"
 )
 
 // parseCmd prints records as they would be stored.
@@ -51,27 +52,9 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"grok": cmd.Grok, "nginx": cmd.Nginx, "apache": cmd.Apache} {
-		if text == "" {
-			continue
-		}
-		described := format.Custom{Name: name}
-		switch name {
-		case "grok":
-			described.Grok = text
-		case "nginx":
-			described.Nginx = text
-		default:
-			described.Apache = text
-		}
-		f, err := described.Format()
-		if err != nil {
-			return usage("--%s: %w", name, err)
-		}
-		if cmd.Format != "auto" {
-			return usage("--format, --grok, --nginx and --apache exclude each other")
-		}
-		custom, cmd.Format = append(custom, f), name
+	described, err := cmd.described()
+	if err != nil {
+		return err
 	}
 	keys, err := builtin()
 	if err != nil {
@@ -82,19 +65,38 @@ func (cmd *parseCmd) Run(ctx context.Context, c *console) error {
 		return err
 	}
 	defer in.close()
-	var config tablesConfig
-	cmd.tableFlags.override(&config)
-	tables, err := openTables(config)
+	tables, err := cmd.tableFlags.open(c)
 	if err != nil {
 		return err
 	}
-	if err := tables.warn(func(text string) error { return say(c.stderr, "%s", shown(text)) }); err != nil {
-		return err
+	return cmd.print(ctx, c, keys.sealer(c, mapping, append(custom, described...), tables), in.list, document)
+}
+
+// described is the format that a flag describes, if one does: the lines are of it.
+func (cmd *parseCmd) described() (out []format.Format, err error) {
+	for _, d := range []format.Custom{
+		{Name: "grok", Grok: cmd.Grok}, {Name: "nginx", Nginx: cmd.Nginx}, {Name: "apache", Apache: cmd.Apache},
+	} {
+		if d.Grok+d.Nginx+d.Apache == "" {
+			continue
+		}
+		f, err := d.Format()
+		if err != nil {
+			return nil, usage("--%s: %w", d.Name, err)
+		}
+		if cmd.Format != source.FormatAuto {
+			return nil, usage("--format, --grok, --nginx and --apache exclude each other")
+		}
+		out, cmd.Format = append(out, f), d.Name
 	}
-	pipeline := keys.sealer(c, mapping, custom, tables)
+	return out, nil
+}
+
+// print prints what inputs are read as, and names what cannot be read.
+func (cmd *parseCmd) print(ctx context.Context, c *console, pipeline *ingest.Pipeline, inputs []ingest.Input, document document) error {
 	out := bufio.NewWriter(c.stdout)
 	rows, rejects := 0, 0
-	for _, input := range in.list {
+	for _, input := range inputs {
 		// One file at a time, so that the order is that of the files.
 		merged := pipeline.Merge(ctx, []ingest.Input{input}, ingest.MergeConfig{
 			Tenant: tokenwatch.DefaultTenant, Source: cmd.Source, Format: cmd.Format,

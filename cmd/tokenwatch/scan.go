@@ -97,12 +97,7 @@ func (cmd *scanCmd) Run(ctx context.Context, c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	var config tablesConfig
-	cmd.tableFlags.override(&config)
-	if s.tables, err = openTables(config); err != nil {
-		return err
-	}
-	if err := s.tables.warn(func(text string) error { return say(c.stderr, "%s", shown(text)) }); err != nil {
+	if s.tables, err = cmd.tableFlags.open(c); err != nil {
 		return err
 	}
 	policies := defaultConfig().Policy

@@ -43,11 +43,19 @@ func (cmd *sourcesCmd) Run(ctx context.Context, c *console) error {
 				silent = when(s.GetSilentSince().AsTime())
 			}
 			t.add(s.GetState(), s.GetName(), fmt.Sprintf("%.2f", s.GetEventsPerSecond()), when(s.GetLastEvent().AsTime()),
-				s.GetLag().AsDuration().Round(time.Second).String(), silent, fmt.Sprint(s.GetRecords()), fmt.Sprint(s.GetRejects()),
+				lag(s.GetLag().AsDuration()), silent, fmt.Sprint(s.GetRecords()), fmt.Sprint(s.GetRejects()),
 				percent(s.GetRejectShare()), percent(s.GetUsualRejectShare()))
 		}
 		return t.write(c)
 	})
+}
+
+// lag is a span as it tells most: old logs are days behind, others seconds.
+func lag(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+	return d.Round(time.Second).String()
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -31,6 +31,24 @@ func (f *tableFlags) override(c *tablesConfig) {
 	override(&c.Inventory, f.Inventory)
 }
 
+// open reads the tables that flags name, and says what of them is not used.
+func (f *tableFlags) open(c *console) (*tables, error) {
+	var config tablesConfig
+	f.override(&config)
+	t, err := openTables(config)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range t.files {
+		if text := file.unused(); text != "" {
+			if err := say(c.stderr, "%s", shown(text)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
 // tables are the tables in use, and the files they were read from.
 type tables struct {
 	live  enrich.Live
@@ -188,18 +206,6 @@ func (f *tableFile) unused() string {
 		return ""
 	}
 	return fmt.Sprintf("%s from %s: columns %v have names that are not known, and are not used", f.name, strings.Join(f.paths, ", "), places)
-}
-
-// warn calls say with what is odd about the tables.
-func (t *tables) warn(say func(string) error) error {
-	for _, f := range t.files {
-		if text := f.unused(); text != "" {
-			if err := say(text); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 func (f *tableFile) entries(p *ingest.Pipeline, tenant string) (out []tokenwatch.Entry) {
