@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"cmd/tokenwatch":            {".", "*"},
 	"bench":                     {".", "*"},
 	"bench/attacks":             {"."},
+	"bench/crowdsec":            {"."},
 	"bench/eval":                {"."},
 	"bench/gen":                 {},
 	"bench/nab":                 {".", "engine/*"},

@@ -61,7 +61,7 @@ type tablesConfig struct {
 type policyConfig struct {
 	Packs []string `yaml:"packs" doc:"packs that come with the program; tokenwatch policy list shows them"`
 	Files []string `yaml:"files" doc:"files of further packs"`
-	Rules []string `yaml:"rules" doc:"files and folders of Sigma rules; pack:attack comes with the program"`
+	Rules []string `yaml:"rules" doc:"files and folders of Sigma rules; pack:attack and pack:web come with the program"`
 }
 
 type storeConfig struct {
