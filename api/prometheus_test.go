@@ -1,11 +1,16 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	promapi "github.com/prometheus/client_golang/api"
+	promapiv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 
 	"github.com/tokenwatch/tokenwatch"
 	v1 "github.com/tokenwatch/tokenwatch/api/v1"
@@ -13,9 +18,11 @@ import (
 	"github.com/tokenwatch/tokenwatch/query/querytest"
 )
 
-// TestPrometheus asks each path in each of its forms, and compares answers and
-// errors with the shapes of Prometheus.
-func TestPrometheus(t *testing.T) {
+// startPrometheus starts a server with three events of one host in three minutes,
+// the last one an error, and returns a key that may ask about them and one of another
+// tenant.
+func startPrometheus(t *testing.T) (r *running, analyst, other string) {
+	t.Helper()
 	events := &querytest.Store{Tenant: "default"}
 	var b tokenwatch.Builder
 	at := time.Unix(0, querytest.Start)
@@ -29,11 +36,104 @@ func TestPrometheus(t *testing.T) {
 	events.Add(b.Batch(), true)
 	now := func() time.Time { return at.Add(10 * time.Minute) }
 	store, random := newFake(), new(counting)
-	analyst := store.key(t, random, "default", tokenwatch.RoleAnalyst)
-	other := store.key(t, random, "other", tokenwatch.RoleAnalyst)
-	r := start(t, store, func(c *Config) {
+	analyst = store.key(t, random, "default", tokenwatch.RoleAnalyst)
+	other = store.key(t, random, "other", tokenwatch.RoleAnalyst)
+	r = start(t, store, func(c *Config) {
 		c.Prometheus = &v1.Prometheus{Engine: promql.New(promql.Config{Events: events, Now: now}), Now: now, Version: "1"}
 	})
+	return r, analyst, other
+}
+
+// bearer adds a key to requests.
+type bearer struct {
+	key  string
+	next http.RoundTripper
+}
+
+func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+b.key)
+	return b.next.RoundTrip(r)
+}
+
+// TestPrometheusClient asks by Prometheus' own client library, which decodes answers
+// and errors strictly.
+func TestPrometheusClient(t *testing.T) {
+	r, analyst, _ := startPrometheus(t)
+	client, err := promapi.NewClient(promapi.Config{Address: r.http, RoundTripper: bearer{analyst, r.client.Transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, ctx := promapiv1.NewAPI(client), t.Context()
+	at := time.Unix(0, querytest.Start).UTC()
+	show := func(value any, warnings promapiv1.Warnings, _ promapiv1.Infos, err error) string {
+		t.Helper()
+		if err != nil || len(warnings) > 0 {
+			t.Errorf("%v, %q", err, warnings)
+		}
+		return fmt.Sprint(value)
+	}
+	query := func(q string) string {
+		t.Helper()
+		value, warnings, infos, err := api.Query(ctx, q, at.Add(5*time.Minute))
+		return show(value, warnings, infos, err)
+	}
+	ranged := func(q string) string {
+		t.Helper()
+		value, warnings, infos, err := api.QueryRange(ctx, q, promapiv1.Range{Start: at, End: at.Add(3 * time.Minute), Step: time.Minute})
+		return show(value, warnings, infos, err)
+	}
+	series := func(selector string) string {
+		t.Helper()
+		value, warnings, infos, err := api.Series(ctx, []string{selector}, at, at.Add(time.Hour))
+		return show(value, warnings, infos, err)
+	}
+	names := func(selector string) string {
+		t.Helper()
+		value, warnings, infos, err := api.LabelNames(ctx, []string{selector}, at, at.Add(time.Hour))
+		return show(value, warnings, infos, err)
+	}
+	values := func(label string) string {
+		t.Helper()
+		value, warnings, infos, err := api.LabelValues(ctx, label, nil, at, at.Add(time.Hour))
+		return show(value, warnings, infos, err)
+	}
+	metadata, err := api.Metadata(ctx, "tokenwatch_token_events_total", "")
+	if got := metadata["tokenwatch_token_events_total"]; err != nil || len(got) != 1 || got[0].Type != promapiv1.MetricTypeCounter {
+		t.Errorf("metadata %v, %v", got, err)
+	}
+	if built, err := api.Buildinfo(ctx); err != nil || built.Version != "1" {
+		t.Errorf("built %v, %v", built, err)
+	}
+	for what, c := range map[string]struct{ got, want string }{
+		"vector": {query("tokenwatch_events_total"), `tokenwatch_events_total{host="a.example", status="200"} => 2 @[1772409900]` + "\n" +
+			`tokenwatch_events_total{host="a.example", status="400"} => 1 @[1772409900]`},
+		"scalar": {query("1+1"), "scalar: 2 @[1772409900]"},
+		"matrix": {ranged("sum by (status) (tokenwatch_events_total)"), `{status="200"} =>` + "\n0 @[1772409600]\n1 @[1772409660]\n2 @[1772409720]\n2 @[1772409780]\n" +
+			`{status="400"} =>` + "\n0 @[1772409720]\n1 @[1772409780]"},
+		"series": {series("tokenwatch_events_total"), `[{__name__="tokenwatch_events_total", host="a.example", status="200"} {__name__="tokenwatch_events_total", host="a.example", status="400"}]`},
+		"names":  {names("tokenwatch_events_total"), "__name__, host, status"},
+		"values": {values("status"), "[200 400]"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", what, c.got, c.want)
+		}
+	}
+	for q, want := range map[string]promapiv1.ErrorType{
+		"sum(": promapiv1.ErrBadData,
+		"tokenwatch_events_total * on(host) tokenwatch_events_total": promapiv1.ErrExec,
+	} {
+		var failed *promapiv1.Error
+		if _, _, _, err := api.Query(ctx, q, at.Add(5*time.Minute)); !errors.As(err, &failed) || failed.Type != want {
+			t.Errorf("%s: %v, want %v", q, err, want)
+		}
+	}
+}
+
+// TestPrometheus asks each path in each of its forms, and compares answers and
+// errors with the shapes of Prometheus.
+func TestPrometheus(t *testing.T) {
+	r, analyst, other := startPrometheus(t)
 	for _, c := range []struct {
 		path, form string
 		code       int
