@@ -3,6 +3,7 @@ package local
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -73,10 +74,20 @@ func classify(what string, err error) error {
 	case errors.As(err, &corruption):
 		return err
 	case pebble.IsCorruptionError(err):
-		return &storage.Corruption{What: what, Err: err}
+		return &storage.Corruption{What: what, Err: told(err)}
 	default:
 		return fmt.Errorf("%w: %s: %w", ErrIO, what, err)
 	}
+}
+
+// told is an error of Pebble without what it joins to it to carry details: a line of
+// its own that says nothing.
+func told(err error) error {
+	text, carried := strings.CutSuffix(err.Error(), "\n<corruption detail carrier>")
+	if !carried {
+		return err
+	}
+	return errors.New(text)
 }
 
 // damaged is a Corruption of stored bytes that read well and mean nothing.

@@ -80,3 +80,30 @@ func TestCloseWithSmallTables(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// TestTold: a damaged table is told of in one line.
+func TestTold(t *testing.T) {
+	w := newWorkload(1)
+	fs := vfs.NewMem()
+	s, err := Open(steady(fs, w.clock))
+	must(t, err)
+	must(t, w.do(s, 0))
+	must(t, s.Close())
+	dir := s.dbDir()
+	names, err := fs.List(dir)
+	must(t, err)
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".sst") {
+			continue
+		}
+		f, err := fs.OpenReadWrite(fs.PathJoin(dir, name), vfs.WriteCategoryUnspecified)
+		must(t, err)
+		_, err = f.WriteAt([]byte{0x55, 0xaa, 0x55}, 40)
+		must(t, err)
+		must(t, f.Close())
+	}
+	_, err = Open(steady(fs, w.clock))
+	if ExitCode(err) != ExitCorruption || strings.Contains(err.Error(), "\n") {
+		t.Errorf("exit code %d: %v", ExitCode(err), err)
+	}
+}

@@ -122,7 +122,7 @@ func (s *Store) offsetsIn(ctx context.Context, v *view, r storage.Range) iter.Se
 			}
 			f := found{at: tokenwatch.Offset(number(it.Key()))}
 			if f.index, err = decodeIndex(it.Value()); err != nil {
-				yield(f, &storage.Corruption{What: "index", First: f.at, Last: f.at, Err: err})
+				yield(f, &storage.Corruption{What: "index", First: f.at, Last: f.at, Err: told(err)})
 				return
 			}
 			if r.Tenant != "" && f.index.Tenant != r.Tenant || !f.index.within(r.From, r.To) {
@@ -251,7 +251,7 @@ func broken(what string, offset tokenwatch.Offset, err error) error {
 	if errors.Is(err, syscall.EIO) {
 		return fmt.Errorf("%w: read entry %d: %w", ErrIO, offset, err)
 	}
-	return &storage.Corruption{What: what, First: offset, Last: offset, Err: err}
+	return &storage.Corruption{What: what, First: offset, Last: offset, Err: told(err)}
 }
 
 func fromNanos(n int64) time.Time { return time.Unix(0, n).UTC() }
