@@ -156,7 +156,7 @@ func (g *groups) find(c baseline.Change, hour int32) (string, bool) {
 
 // causesOf finds the causes of an hour. It depends on the sets of changes and
 // members only.
-func (t *tenant) causesOf(hour int32, tally *baseline.Tally, sights []*sight, groups *groups) []*cause {
+func (t *tenant) causesOf(hour int32, tally *baseline.Tally, sights []sight, groups *groups) []*cause {
 	peers := t.peers(tokenwatch.EntityToken)
 	recognised := t.causes.Recognise(tally, peers)
 	if len(recognised) == 0 {

@@ -121,12 +121,12 @@ func (t *tenant) foresee() []*cause {
 		if len(t.causes.Recognise(tally, t.peers(tokenwatch.EntityToken))) == 0 {
 			continue
 		}
-		var sights []*sight
+		var sights []sight
 		for _, s := range t.shards {
 			for _, e := range s.open[hour] {
 				at, _ := e.find(hour)
 				if w := e.windows[at]; len(w.Shown) > 0 {
-					sights = append(sights, &sight{e, w.Shown, w.Calm})
+					sights = append(sights, sight{e, w.Shown, w.Calm})
 				}
 			}
 		}
@@ -182,7 +182,8 @@ func (t *tenant) settleHour(hour int32) error {
 	if err := t.remakeHour(hour); err != nil {
 		return err
 	}
-	if err := t.each(t.opened(hour), func(s *shard) error { return s.judgeHour(hour) }); err != nil {
+	deltas := make([]baseline.Epoch, len(t.shards))
+	if err := t.each(t.opened(hour), func(s *shard) error { return s.judgeHour(hour, &deltas[s.index]) }); err != nil {
 		return err
 	}
 	var tally baseline.Tally
@@ -209,7 +210,6 @@ func (t *tenant) settleHour(hour int32) error {
 	if err := t.settleOverflow(hour); err != nil {
 		return err
 	}
-	deltas := make([]baseline.Epoch, len(t.shards))
 	if err := t.each(t.opened(hour), func(s *shard) error { s.learnHour(hour, &deltas[s.index]); return nil }); err != nil {
 		return err
 	}
@@ -231,10 +231,10 @@ func (t *tenant) opened(hour int32) int {
 
 // settleCauses recognises the causes of an hour that settles.
 func (t *tenant) settleCauses(hour int32, tally *baseline.Tally, judgements []*judged) ([]*cause, *baseline.Common) {
-	var sights []*sight
+	var sights []sight
 	for _, j := range judgements {
 		if j.raises = t.raises(j.Combined); len(j.shown) > 0 {
-			sights = append(sights, &sight{j.e, j.shown, j.calm})
+			sights = append(sights, sight{j.e, j.shown, j.calm})
 		}
 	}
 	causes := t.causesOf(hour, tally, sights, &groups{t.groupOf, nil})

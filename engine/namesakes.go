@@ -306,9 +306,10 @@ func (s *shard) remake(e *entity, hour int32, latest int64) {
 }
 
 func (s *shard) scoreRemade() {
+	common := s.causes.Now()
 	for _, r := range s.remade {
 		s.touched = append(s.touched, r.touched...)
-		s.score(r.entity)
+		s.score(r.entity, common)
 	}
 	clear(s.remade)
 	s.remade = s.remade[:0]

@@ -36,6 +36,7 @@ type shard struct {
 	touched    []touch // windows of the entity at hand, by the batches at hand
 	pool       window.Pool
 	subject    detect.Subject // of the judgement at hand
+	closed     baseline.Common
 	signals    []tokenwatch.Signal
 	dropped    []string // keys of the snapshot to delete
 	out        []tokenwatch.Finding
@@ -119,6 +120,7 @@ func (s *shard) apply(group []*feature.Rows) error {
 	}
 	clear(s.left)
 	s.left = s.left[:0]
+	common := s.causes.Now()
 	for _, e := range s.busy {
 		to := e
 		if e.raw != nil {
@@ -134,7 +136,7 @@ func (s *shard) apply(group []*feature.Rows) error {
 			s.setAside(to)
 			continue
 		}
-		s.score(e)
+		s.score(e, common)
 	}
 	clear(s.busy)
 	clear(s.parts)
@@ -297,16 +299,16 @@ func (e *entity) find(hour int32) (int, bool) {
 // score judges the windows of an entity that were touched, at once, against what has
 // settled and the entity's own earlier open windows; e is nil if none were. What is
 // raised of it is for conclude.
-func (s *shard) score(e *entity) {
+func (s *shard) score(e *entity, common *baseline.Common) {
 	if len(s.touched) > 1 {
 		slices.SortFunc(s.touched, func(a, b touch) int { return cmp.Compare(a.Hour, b.Hour) })
 	}
 	for _, t := range s.touched {
 		at, _ := e.find(t.Hour)
-		if !s.news(e, at) {
+		if !s.news(e, at) || s.idle(e, at, s.usualFor(e)) {
 			continue
 		}
-		j := s.judge(e, at, s.usualFor(e), s.causes.Now())
+		j := s.judge(e, at, s.usualFor(e), common)
 		j.latest = t.latest
 		s.see(t.Window, &j)
 		if j.raises = s.raises(j.Combined); j.raises {
@@ -411,21 +413,28 @@ type judged struct {
 	quiet  bool            // what it gives reason for is kept for a later revision
 }
 
+// idle tells whether no detector has anything to say of an entity's window.
+func (s *shard) idle(e *entity, at int, usual *baseline.Usual) bool {
+	w := e.windows[at]
+	return w.Events == 0 && detect.Idle(s.others(e, w), &baseline.View{Kind: e.Kind, Usual: usual, Open: s.ordinary(e, at)})
+}
+
 // judge runs the detectors over an entity's window. What came to many at once is
 // taken for known.
 func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline.Common) judged {
 	w := s.others(e, e.windows[at])
-	s.subject = detect.Subject{Now: w, Entity: e.Entity, Life: e.life, Usual: s.view(e, at, usual)}
+	s.subject.Set(e.Entity, e.life, w, s.view(e, at, usual))
 	s.subject.Usual.Common = common
 	j := judged{e: e, hour: w.Hour}
 	s.signals = s.signals[:0]
-	if !s.subject.Idle() {
+	if !detect.Idle(w, &s.subject.Usual) {
 		s.subject.Today = s.subject.Usual.Today(w.Hour)
 		for _, d := range s.detectors {
 			s.signals = d.Score(0, &s.subject, s.signals)
 		}
 		if !s.noPeers && (len(s.signals) > 0 || common.Foreseen()) {
-			s.subject.Usual.Common = s.causes.Closed()
+			s.closed = *s.causes.Closed()
+			s.subject.Usual.Common = &s.closed
 			j.shown, j.calm = detect.Changes(&s.subject, s.signals)
 			s.signals = detect.Individual(s.signals, w, common)
 		}
@@ -448,14 +457,23 @@ func (s *shard) ordinary(e *entity, at int) []*window.Window {
 }
 
 // judgeHour gives the windows of an hour that settles the final judgement, but for
-// what many of them have in common.
-func (s *shard) judgeHour(hour int32) error {
+// what many of them have in common. What no detector has anything to say of is learned
+// and closed while it is at hand: most windows of addresses, and many of actors.
+func (s *shard) judgeHour(hour int32, delta *baseline.Epoch) error {
 	if err := s.listen(hour); err != nil {
 		return err
 	}
 	common := s.causes.Closed()
 	for _, e := range s.open[hour] {
-		j := s.judge(e, 0, &e.usual, common) // hours settle in order, so the first one is it
+		// Hours settle in order, so the first window is it.
+		if len(e.incidents) == 0 && s.idle(e, 0, &e.usual) {
+			j := judged{e: e, hour: hour}
+			s.signals = s.signals[:0]
+			s.combine(&j, &e.usual)
+			s.learnWindow(&j, common, delta)
+			continue
+		}
+		j := s.judge(e, 0, &e.usual, common)
 		s.note(&j)
 		s.judged = append(s.judged, j)
 	}

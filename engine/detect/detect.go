@@ -23,6 +23,13 @@ type Subject struct {
 	Now    *window.Window
 	Today  baseline.Day // the hours of the same day before this one
 	Usual  baseline.View
+
+	found []window.Value // reused by strange
+}
+
+// Set makes it another subject, in the memory of the one before. Today is not known yet.
+func (s *Subject) Set(e tokenwatch.Entity, life *baseline.Life, now *window.Window, usual baseline.View) {
+	*s = Subject{Entity: e, Life: life, Now: now, Usual: usual, found: s.found}
 }
 
 // A Detector compares windows of entities with what they usually do. Score is
@@ -35,19 +42,18 @@ type Detector interface {
 	Explain(signal tokenwatch.Signal, values []string) string
 }
 
-// Idle tells whether no detector can have anything to say of a subject, as of most:
-// the window holds no event of the entity's own, and there is one origin only, or of
-// an address one token that came from there all day. Such subjects are not scored;
-// what looks at windows without own events must be thought of here. Today need not be
-// filled in.
-func (s *Subject) Idle() bool {
-	if s.Now.Events > 0 {
+// Idle tells whether no detector can have anything to say of a window, as of most that
+// hold no event of the entity's own: there is one origin only, or of an address one
+// token that came from there all day. Such windows are not scored; what looks at windows
+// without own events must be thought of here. The view need hold no peers.
+func Idle(now *window.Window, usual *baseline.View) bool {
+	if now.Events > 0 {
 		return false
 	}
-	if s.Entity.Kind == tokenwatch.EntityAddress {
-		return s.Usual.OneToken(s.Now)
+	if usual.Kind == tokenwatch.EntityAddress {
+		return usual.OneToken(now)
 	}
-	return len(s.Now.Origins) < 2 && s.Usual.Learning()
+	return len(now.Origins) < 2 && usual.Learning()
 }
 
 // Entry is a line of All.
@@ -102,9 +108,10 @@ func (s *Subject) first() (tokenwatch.EventRef, bool) {
 	return first, found
 }
 
-// strange returns the values of an axis that the entity is not known for.
+// strange returns the values of an axis that the entity is not known for. They are good
+// until it is asked again.
 func (s *Subject) strange(axes ...feature.Axis) []window.Value {
-	var out []window.Value
+	out := s.found[:0]
 	for _, a := range axes {
 		for _, v := range s.Now.Axes[a] {
 			if !s.Usual.Knows(a, v.Hash) {
@@ -112,6 +119,7 @@ func (s *Subject) strange(axes ...feature.Axis) []window.Value {
 			}
 		}
 	}
+	s.found = out
 	return out
 }
 

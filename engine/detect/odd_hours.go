@@ -41,21 +41,24 @@ func (oddHours) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if distance, far := s.Usual.Far(s.Now.Hour); distance > 1 && bans(far) > signal.Surprise {
 		signal.Axis, signal.Surprise, signal.Observed, signal.Expected = "distance", min(bans(far), whenLimit), int64(distance)*1000, vec.Milli(float64(far*100))
 	}
-	for _, slot := range s.Now.Slots {
-		at, hours := v.Slot(slot.Slot)
+	odd := -1
+	for i := range s.Now.Slots {
+		at, hours := v.Slot(s.Now.Slots[i].Slot)
 		at = max(at, byHand)
 		if b := bans(at); b > signal.Surprise {
 			// Whoever runs a job once more does more of it as well.
 			signal.Group = groupAmount
 			signal.Axis, signal.Surprise, signal.Observed = "minutes", b, 1000
 			signal.Expected = vec.Milli(float64(at * hours))
-			signal.Evidence = []tokenwatch.EventRef{slot.Sample}
+			odd = i
 		}
 	}
 	if signal.Surprise < tokenwatch.Surprising {
 		return out
 	}
-	if signal.Evidence == nil {
+	if odd >= 0 {
+		signal.Evidence = []tokenwatch.EventRef{s.Now.Slots[odd].Sample}
+	} else {
 		signal.Evidence = samples(s.Now)
 	}
 	signal.Attack = []string{"T1078"}
