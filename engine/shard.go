@@ -37,6 +37,7 @@ type shard struct {
 	pool       window.Pool
 	subject    detect.Subject // of the judgement at hand
 	closed     baseline.Common
+	warmed     uint64 // means nothing; see warm
 	signals    []tokenwatch.Signal
 	dropped    []string // keys of the snapshot to delete
 	out        []tokenwatch.Finding
@@ -121,7 +122,10 @@ func (s *shard) apply(group []*feature.Rows) error {
 	clear(s.left)
 	s.left = s.left[:0]
 	common := s.causes.Now()
-	for _, e := range s.busy {
+	for i, e := range s.busy {
+		if i%ahead == 0 {
+			s.warm(s.busy[i:min(i+ahead, len(s.busy))])
+		}
 		to := e
 		if e.raw != nil {
 			to = e.raw
@@ -142,6 +146,42 @@ func (s *shard) apply(group []*feature.Rows) error {
 	clear(s.parts)
 	s.busy, s.parts = s.busy[:0], s.parts[:0]
 	return nil
+}
+
+// ahead is how many entities are warmed at a time: what they hold is to stay in the
+// nearest caches until their turn comes.
+const ahead = 8
+
+// warm reads a little of what is needed for each of some entities. They lie all over the
+// memory, and most of what an entity costs is waiting for it: a processor waits for
+// several at once if nothing depends on any of them yet.
+func (s *shard) warm(list []*entity) {
+	sum := uint64(0)
+	for _, e := range list {
+		for at := e.parts; at != 0; {
+			p := &s.parts[at-1]
+			for _, row := range p.rows {
+				sum += uint64(p.from.Events[row].Hour)
+			}
+			at = p.next
+		}
+	}
+	for _, e := range list {
+		sum += uint64(e.usual.Warm())
+		if n := len(e.windows); n > 0 {
+			sum += e.windows[n-1].Warm()
+		}
+	}
+	s.warmed += sum
+}
+
+// warmSettling is the same for entities whose first windows settle.
+func (s *shard) warmSettling(list []*entity) {
+	sum := uint64(0)
+	for _, e := range list {
+		sum += uint64(e.usual.Warm()) + e.windows[0].Warm()
+	}
+	s.warmed += sum
 }
 
 // part is rows of a batch that are about one entity.
@@ -464,7 +504,11 @@ func (s *shard) judgeHour(hour int32, delta *baseline.Epoch) error {
 		return err
 	}
 	common := s.causes.Closed()
-	for _, e := range s.open[hour] {
+	list := s.open[hour]
+	for i, e := range list {
+		if i%ahead == 0 {
+			s.warmSettling(list[i:min(i+ahead, len(list))])
+		}
 		// Hours settle in order, so the first window is it.
 		if len(e.incidents) == 0 && s.idle(e, 0, &e.usual) {
 			j := judged{e: e, hour: hour}
