@@ -175,6 +175,16 @@ func (s *shard) warm(list []*entity) {
 	s.warmed += sum
 }
 
+// warmJudged is the same for those that are to be learned.
+func (s *shard) warmJudged(list []judged) {
+	sum := uint64(0)
+	for i := range list {
+		e := list[i].e
+		sum += uint64(e.usual.Warm()) + e.windows[0].Warm()
+	}
+	s.warmed += sum
+}
+
 // warmSettling is the same for entities whose first windows settle.
 func (s *shard) warmSettling(list []*entity) {
 	sum := uint64(0)
@@ -468,7 +478,6 @@ func (s *shard) judge(e *entity, at int, usual *baseline.Usual, common *baseline
 	j := judged{e: e, hour: w.Hour}
 	s.signals = s.signals[:0]
 	if !detect.Idle(w, &s.subject.Usual) {
-		s.subject.Today = s.subject.Usual.Today(w.Hour)
 		for _, d := range s.detectors {
 			s.signals = d.Score(0, &s.subject, s.signals)
 		}
@@ -528,6 +537,9 @@ func (s *shard) judgeHour(hour int32, delta *baseline.Epoch) error {
 func (s *shard) learnHour(hour int32, delta *baseline.Epoch) {
 	common := s.causes.Closed()
 	for i := range s.judged {
+		if i%ahead == 0 {
+			s.warmJudged(s.judged[i:min(i+ahead, len(s.judged))])
+		}
 		s.learnWindow(&s.judged[i], common, delta)
 	}
 	s.judged = clearJudged(s.judged)

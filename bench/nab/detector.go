@@ -121,7 +121,6 @@ func (s *series) judge(e *side, hour int32, far float64) float64 {
 			Kind: kind, Usual: &e.usual, Peers: &s.epoch.Kinds[kind], Group: &s.epoch.Groups[e.usual.Group(kind)],
 		},
 	}
-	subject.Today = subject.Usual.Today(hour)
 	var signals []tokenwatch.Signal
 	for _, d := range s.detectors {
 		signals = d.Score(0, &subject, signals)

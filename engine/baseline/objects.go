@@ -87,8 +87,8 @@ func (o *Objects) pass() {
 
 // FreshObjects is how many objects of the window lie in the sample of those that are
 // known and were never touched before, how many are expected there, and what share of
-// all objects the sample is. hours is what that rests on.
-func (v *View) FreshObjects(w *window.Window) (n int, expected, share, hours float64) {
+// all objects the sample is.
+func (v *View) FreshObjects(w *window.Window) (n int, expected, share float64) {
 	o := &v.Usual.Objects
 	n, share = o.fresh(w, func(hash uint64) bool {
 		for _, before := range v.Open {
@@ -98,5 +98,5 @@ func (v *View) FreshObjects(w *window.Window) (n int, expected, share, hours flo
 		}
 		return false
 	})
-	return n, float64(o.mean() * share), share, float64(o.Hours) / Unit
+	return n, float64(o.mean() * share), share
 }

@@ -285,13 +285,15 @@ func (v *View) Busy(hour int32) (p, days float64) {
 	return (times + rate) / (days + 1), days
 }
 
-// Unseen is for how many days before an hour a value that is usual was not seen.
-func (v *View) Unseen(a feature.Axis, hash uint64, hour int32) (days int, ok bool) {
+// Unseen is for how many days before an hour a value that is usual was not seen; ok is
+// false of fewer than some.
+func (v *View) Unseen(a feature.Axis, hash uint64, hour int32, least int) (days int, ok bool) {
 	k, ok := v.Usual.Seen.find(a, hash)
-	if !ok || k.Weight < familiar || v.opened(a, hash) {
+	if !ok || k.Weight < familiar {
 		return 0, false
 	}
-	return int(hour/24) - int(k.Day), true
+	days = int(hour/24) - int(k.Day)
+	return days, days >= least && !v.opened(a, hash)
 }
 
 // Forgotten is how many usual values of an axis were not seen for that many days.

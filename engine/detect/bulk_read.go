@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tokenwatch/tokenwatch"
+	"github.com/tokenwatch/tokenwatch/engine/baseline"
 	"github.com/tokenwatch/tokenwatch/engine/vec"
 )
 
@@ -29,8 +30,11 @@ func (bulkRead) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 	if s.Now.Events == 0 || s.Usual.Kind == tokenwatch.EntityAddress {
 		return out
 	}
-	n, expected, share, hours := s.Usual.FreshObjects(s.Now)
-	if hours < bulkHours || n < 3 {
+	if s.Usual.Usual.Objects.Hours < bulkHours*baseline.Unit {
+		return out
+	}
+	n, expected, share := s.Usual.FreshObjects(s.Now)
+	if n < 3 {
 		return out
 	}
 	surprise := held(atLeast(float64(n), expected, bulkShape), amountLimit)

@@ -21,15 +21,25 @@ type Subject struct {
 	Entity tokenwatch.Entity
 	Life   *baseline.Life // what is told of a token; nil if nothing is
 	Now    *window.Window
-	Today  baseline.Day // the hours of the same day before this one
 	Usual  baseline.View
 
 	found []window.Value // reused by strange
+	today baseline.Day   // what Today has found
+	added bool           // it has
 }
 
-// Set makes it another subject, in the memory of the one before. Today is not known yet.
+// Set makes it another subject, in the memory of the one before.
 func (s *Subject) Set(e tokenwatch.Entity, life *baseline.Life, now *window.Window, usual baseline.View) {
 	*s = Subject{Entity: e, Life: life, Now: now, Usual: usual, found: s.found}
+}
+
+// Today is the hours of the same day before this one: few detectors ask for it of few
+// subjects.
+func (s *Subject) Today() *baseline.Day {
+	if !s.added {
+		s.today, s.added = s.Usual.Today(s.Now.Hour), true
+	}
+	return &s.today
 }
 
 // A Detector compares windows of entities with what they usually do. Score is

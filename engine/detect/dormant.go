@@ -30,23 +30,28 @@ func (dormant) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 	if s.Now.Events == 0 || s.token() == "" {
 		return out
 	}
-	ref, ok := s.first()
-	if !ok || s.Life.Lent(s.token(), ref.Millis) {
-		return out
-	}
-	last := int64(s.Usual.Usual.Last) * 3600_000
+	u := s.Usual.Usual
+	last := int64(u.Last) * 3600_000
 	if known, ok := s.Life.Known(); ok {
 		last = max(last, known)
-	}
-	if m, ok := s.Life.Latest(tokenwatch.FactRotated, "", ref.Millis); ok {
-		last = max(last, m.Millis) // somebody cares for it
 	}
 	for _, w := range s.Usual.Open {
 		last = max(last, int64(w.Hour)*3600_000)
 	}
-	days := float64(ref.Millis-last) / (24 * 3600_000)
-	if s.Usual.Usual.Today.Day == s.Now.Hour/24 && s.Usual.Usual.Silent > 0 {
-		days = float64(s.Usual.Usual.Silent) // it woke up earlier today
+	earlier := u.Today.Day == s.Now.Hour/24 && u.Silent > 0 // it woke up earlier today
+	if !earlier && s.end()-last < silentDays*dayMillis {
+		return out // as nearly always
+	}
+	ref, ok := s.first()
+	if !ok || s.Life.Lent(s.token(), ref.Millis) {
+		return out
+	}
+	if m, ok := s.Life.Latest(tokenwatch.FactRotated, "", ref.Millis); ok {
+		last = max(last, m.Millis) // somebody cares for it
+	}
+	days := float64(ref.Millis-last) / dayMillis
+	if earlier {
+		days = float64(u.Silent)
 	}
 	if last == 0 || days < silentDays {
 		return out

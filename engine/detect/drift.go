@@ -28,7 +28,7 @@ func (drift) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Si
 	if s.Now.Events == 0 || s.Usual.Usual.Volume.HoursADay() < regular {
 		return out
 	}
-	today := s.Today
+	today := *s.Today()
 	today.Events += s.Now.Wanted()
 	var best tokenwatch.Signal
 	for n := 1; n <= driftSpans; n++ {

@@ -41,7 +41,7 @@ func (faults) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		n, all := float64(s.Now.Faults[wrong.Kind]), float64(s.Now.Events)
 		q := s.Usual.FaultRate(wrong.Kind, s.Now.Hour)
 		surprise, observed, expected := atLeast(n, float64(q*all), faultShape), n, float64(q*all)
-		dayN, dayAll := n+float64(s.Today.Faults[wrong.Kind]), all+float64(s.Today.Events)
+		dayN, dayAll := n+float64(s.Today().Faults[wrong.Kind]), all+float64(s.Today().Events)
 		if day := atLeast(dayN, float64(q*dayAll), faultShape); day > surprise {
 			surprise, observed, expected = day, dayN, float64(q*dayAll)
 		}

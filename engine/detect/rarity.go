@@ -38,7 +38,7 @@ func (rarity) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.S
 		var back []window.Value
 		longest := 0
 		for _, v := range s.Now.Axes[a] {
-			if days, ok := s.Usual.Unseen(a, v.Hash, s.Now.Hour); ok && days >= forgottenDays {
+			if days, ok := s.Usual.Unseen(a, v.Hash, s.Now.Hour, forgottenDays); ok {
 				back = append(back, v)
 				longest = max(longest, days)
 			}

@@ -67,7 +67,7 @@ func (s *Subject) visitors() (taken, refused int) {
 
 // sources is which credentials came from an address on the window's day.
 func (s *Subject) sources() baseline.Sources {
-	sources := s.Today.Sources
+	sources := s.Today().Sources
 	sources.Tokens = slices.Clone(sources.Tokens)
 	sources.Add(s.Now)
 	return sources
