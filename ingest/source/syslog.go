@@ -47,6 +47,7 @@ type Syslog struct {
 // What Syslog counts as dropped.
 const (
 	DroppedQueue      = "queue_full"      // a datagram, for want of room
+	DroppedBuffer     = "buffer_full"     // a datagram that the system had no room for, where it says so
 	DroppedConnection = "too_many"        // a connection over the limit
 	DroppedFrame      = "malformed_frame" // a connection whose message has no readable length
 	DroppedSlow       = "too_slow"        // a connection that did not finish a message, or its handshake, in time
@@ -275,11 +276,14 @@ func (s *Syslog) datagrams(ctx context.Context) error {
 			}
 		}
 	})
-	buf := make([]byte, 64<<10)
+	buf, read := make([]byte, 64<<10), datagrams(s.packets)
 	for {
-		n, _, err := s.packets.ReadFrom(buf)
+		n, lost, err := read(buf)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if lost > 0 {
+			s.Dropped(s.Tenant, DroppedBuffer, lost)
 		}
 		if err != nil {
 			return fmt.Errorf("read syslog datagrams: %w", err)
@@ -300,6 +304,14 @@ func (s *Syslog) datagrams(ctx context.Context) error {
 			default:
 			}
 		}
+	}
+}
+
+// uncounted reads datagrams of a connection that does not say how many are lost.
+func uncounted(from net.PacketConn) func(b []byte) (n, lost int, err error) {
+	return func(b []byte) (n, lost int, err error) {
+		n, _, err = from.ReadFrom(b)
+		return n, 0, err
 	}
 }
 
