@@ -84,7 +84,7 @@ const (
 	// lasting is log₁₀ of how many days of a tail one incident makes up, on average:
 	// what it is about goes on, with a calmer day between. Measured on simulated
 	// companies.
-	lasting tokenwatch.Bans = 150
+	lasting tokenwatch.Bans = 250
 	// settling is by how much entities known for less than a week are likelier to
 	// surprise than their group's last days tell: its baselines are young as well.
 	// Measured likewise.
@@ -203,12 +203,12 @@ const (
 
 // Reserve is by how much the rate of what surprises is taken for greater than the
 // tails of a tenant tell, as log₁₀, while little of the tenant has been seen: in its
-// first week, and, where there are few tokens, for longer. Of fewer than twenty it is
+// first week, and, where there are few tokens, for longer; where it is both, more. Of fewer than twenty it is
 // less: nobody minds one finding a week, however few tokens share it.
 func (e *Epoch) Reserve(hour int32) tokenwatch.Bans {
 	reserve := tokenwatch.Bans(int64(unseen) * unseenWeeks * 7 * tailUnit / (unseenWeeks*7*tailUnit + e.days))
 	if hour-e.Begun < 7*24 {
-		reserve = max(reserve, firstWeek)
+		reserve = max(reserve+firstWeek/2, firstWeek)
 	}
 	if n := e.Kinds[tokenwatch.EntityToken].Entities; n < fewTokens {
 		reserve -= tokenwatch.Bans(vec.Milli(vec.Log10(fewTokens / float64(max(n, 1)))))
