@@ -28,6 +28,7 @@ import (
 // namesake is one of the ids that may be of one token.
 type namesake struct {
 	id      tokenwatch.TokenID
+	hash    uint64
 	kin     *kin
 	raw     *entity            // whose windows the rows are added to; nil while there are none
 	seen    int32              // first hour of a row; inventory.Never: none
@@ -166,15 +167,14 @@ func (t *tenant) kinOf(ids []tokenwatch.TokenID) (*kin, error) {
 	for _, id := range ids {
 		n := t.namesakes.by[id]
 		if n == nil {
-			n = &namesake{id: id, seen: inventory.Never}
+			n = &namesake{id: id, hash: t.hash.String(string(id)), seen: inventory.Never}
 			if r, ok := t.namesakes.stored[id]; ok {
 				n.seen, n.into = r.Seen, r.Into
 				delete(t.namesakes.stored, id)
 			}
 			t.namesakes.by[id] = n
-			hash := t.hash.String(string(id))
-			s := t.shardOf(hash)
-			e, err := s.peek(tokenwatch.EntityToken, hash)
+			s := t.shardOf(n.hash)
+			e, err := s.peek(tokenwatch.EntityToken, n.hash)
 			if err != nil {
 				return nil, err
 			}
@@ -196,9 +196,8 @@ func (t *tenant) kinOf(ids []tokenwatch.TokenID) (*kin, error) {
 func (t *tenant) renames(k *kin, hour int32, to map[uint64]uint64) {
 	of := t.at(k, hour)
 	for i, n := range k.members {
-		from := t.hash.String(string(n.id))
-		if delete(to, from); of[i] != i {
-			to[from] = t.hash.String(string(k.members[of[i]].id))
+		if delete(to, n.hash); of[i] != i {
+			to[n.hash] = k.members[of[i]].hash
 		}
 	}
 }
@@ -298,16 +297,19 @@ func (t *tenant) judgeRemade() error {
 func (s *shard) remake(e *entity, hour int32, latest int64) {
 	at, _ := e.find(hour)
 	w := touch{e.windows[at], latest}
-	if i := slices.IndexFunc(s.remade, func(r remade) bool { return r.entity == e }); i >= 0 {
-		s.remade[i].touched = append(s.remade[i].touched, w)
+	if e.again > 0 {
+		r := &s.remade[e.again-1]
+		r.touched = append(r.touched, w)
 		return
 	}
 	s.remade = append(s.remade, remade{e, []touch{w}})
+	e.again = int32(len(s.remade))
 }
 
 func (s *shard) scoreRemade() {
 	common := s.causes.Now()
 	for _, r := range s.remade {
+		r.again = 0
 		s.touched = append(s.touched, r.touched...)
 		s.score(r.entity, common)
 	}
@@ -346,7 +348,7 @@ func (t *tenant) remake(k *kin, hour int32) (out []*entity, err error) {
 		}
 	}
 	for i, n := range k.members {
-		e := t.called(n.id)
+		e := t.awake(tokenwatch.EntityToken, n.hash)
 		if e == nil || slices.Contains(out, e) {
 			continue
 		}
@@ -366,9 +368,8 @@ func (t *tenant) remake(k *kin, hour int32) (out []*entity, err error) {
 
 // merged gives the entity of a token the window of an hour that its names make.
 func (t *tenant) merged(n *namesake, parts []*namesake, hour int32) (*entity, error) {
-	hash := t.hash.String(string(n.id))
-	s := t.shardOf(hash)
-	e, err := s.entity(tokenwatch.EntityToken, hash, string(n.id))
+	s := t.shardOf(n.hash)
+	e, err := s.entity(tokenwatch.EntityToken, n.hash, string(n.id))
 	if err != nil {
 		return nil, err
 	}
@@ -376,16 +377,15 @@ func (t *tenant) merged(n *namesake, parts []*namesake, hour int32) (*entity, er
 	for _, p := range parts {
 		at, _ := p.raw.find(hour)
 		w.Merge(&s.pool, p.raw.windows[at])
+		w.News(p.raw.windows[at])
 	}
-	w.Grown = true
 	at, ok := e.find(hour)
 	if !ok {
+		w.Grown = true
 		s.addWindow(e, w)
 		return e, nil
 	}
-	if old := e.windows[at]; len(old.Shown) > 0 && w.Events > 0 {
-		w.Shown, w.Calm = slices.Clone(old.Shown), old.Calm
-	}
+	w.Replace(e.windows[at])
 	s.pool.Put(e.windows[at])
 	e.windows[at] = w
 	return e, nil

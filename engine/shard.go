@@ -67,6 +67,7 @@ type entity struct {
 	raw    *entity   // to whose windows rows are added; its own are merged of those of its names
 	names  *namesake // of such a raw one
 	before *entity   // whose baseline serves while it has none
+	again  int32     // place in shard.remade, counted from 1
 }
 
 // telling is an incident that something was told of.

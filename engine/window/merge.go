@@ -10,7 +10,7 @@ import (
 
 // Merge takes in what another window of the same hour holds: afterwards it is as if the
 // rows of both had been added to one; p is where the window came from. What was seen of
-// either while it was open does not come along.
+// either while it was open does not come along, nor what is new of it.
 func (w *Window) Merge(p *Pool, o *Window) {
 	w.Overflow = w.Overflow || o.Overflow
 	w.Passing = w.Passing || o.Passing
@@ -57,6 +57,24 @@ func merge[T any](w *Window, a, b []T, room int, compare func(T, T) int, join fu
 		a = a[:room]
 	}
 	return a
+}
+
+// News makes what is new of another window since that was cleared new of this one
+// instead.
+func (w *Window) News(o *Window) {
+	w.Begun, w.Grown, w.Fresh, w.FreshSlots = w.Begun || o.Begun, w.Grown || o.Grown, w.Fresh|o.Fresh, w.FreshSlots|o.FreshSlots
+	o.Begun, o.Grown, o.Fresh, o.FreshSlots = false, false, 0, 0
+}
+
+// Replace has a window that was merged anew go on where the one before it was.
+func (w *Window) Replace(old *Window) {
+	w.News(old)
+	if w.Own != none && len(old.Shown) > 0 {
+		w.Shown, w.Calm = slices.Clone(old.Shown), old.Calm
+	}
+	w.judged, w.weighed = old.judged, old.weighed
+	w.Grown = w.Grown || len(w.Origins) > max(1, len(old.Origins))
+	w.grow()
 }
 
 // Rename gives the tokens that others came with, or came from the window's address, the

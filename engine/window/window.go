@@ -224,12 +224,7 @@ func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 	e := &r.Events[i]
 	w.Bytes += uint64(e.Bytes)
 	w.Begun = w.Begun || w.Events == 1
-	if w.Events >= w.judged+max(w.judged/8, fewer) {
-		w.judged, w.Grown = w.Events, true
-	}
-	if n := uint8(bits.Len64(w.Bytes) / 2); n > w.weighed {
-		w.weighed, w.Grown = n, true
-	}
+	w.grow()
 	fault := e.Fault
 	w.Faults[fault]++
 	if fault != feature.Fine {
@@ -247,6 +242,16 @@ func (w *Window) Add(p *Pool, r *feature.Rows, i int) {
 		if e.Number >= 0 {
 			w.addRun(e.Axes[feature.Action], e.Number)
 		}
+	}
+}
+
+// grow tells whether there is so much more that it is to be judged.
+func (w *Window) grow() {
+	if w.Events >= w.judged+max(w.judged/8, fewer) {
+		w.judged, w.Grown = w.Events, true
+	}
+	if n := uint8(bits.Len64(w.Bytes) / 2); n > w.weighed {
+		w.weighed, w.Grown = n, true
 	}
 }
 
