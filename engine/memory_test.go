@@ -17,6 +17,8 @@ import (
 
 var memoryResident = flag.Int("resident", 0, "memory for packed baselines there; 0 is the default, and less than that is left to the state")
 
+var memoryDays = flag.Int("days", 3, "days of it")
+
 var memoryTokens = flag.Int("tokens", 10_000, "tokens whose settled state TestMemory measures")
 
 // maxPerEntity is what the settled state of an entity may take: of all tokens, their
@@ -26,16 +28,16 @@ const maxPerEntity = 1 << 10
 // buffers is what is held for the next batch, however many entities there are.
 const buffers = 4 << 20
 
-// TestMemory settles three days of tokens, each with an address, two versions of a
+// TestMemory settles some days of tokens, each with an address, two versions of a
 // program and eight actions of its own out of two hundred, active in three hours a
 // day, an actor behind ten of them; and measures what the engine holds afterwards, when
 // nothing is open any more. What is left to the state does not count.
 //
-//	go test ./engine -run TestMemory -v -tokens 1000000 -timeout 2h
+//	go test ./engine -run TestMemory -v -tokens 1000000 -days 1 -timeout 2h
 func TestMemory(t *testing.T) {
 	const size = 1 << 16 // rows of a batch
 	n := *memoryTokens
-	log := &enginetest.Log{Clock: enginetest.Start.AddDate(0, 0, 3)}
+	log := &enginetest.Log{Clock: enginetest.Start.AddDate(0, 0, *memoryDays)}
 	e := engine.New(engine.Config{Windows: 8 * n, ResidentBytes: *memoryResident}, log, log)
 	var offset tokenwatch.Offset
 	take := func(entry tokenwatch.Entry) {
@@ -49,7 +51,7 @@ func TestMemory(t *testing.T) {
 	var b tokenwatch.Builder
 	var row tokenwatch.Row
 	r := rand.New(rand.NewPCG(3, 3))
-	for hour := range 3 * 24 {
+	for hour := range 24 * *memoryDays {
 		if hour%8 != 2 {
 			continue
 		}
