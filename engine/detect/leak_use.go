@@ -53,5 +53,5 @@ func (leakUse) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 }
 
 func (leakUse) Explain(s tokenwatch.Signal, values []string) string {
-	return fmt.Sprintf("was used from %s, new to it, within %s hours after its secret had been found in the open", join(values), decimal(s.Observed))
+	return fmt.Sprintf("was used from %s, not usual for it, within %s hours after its secret had been found in the open", join(values), decimal(s.Observed))
 }

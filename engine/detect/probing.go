@@ -50,5 +50,5 @@ func (probing) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.
 }
 
 func (probing) Explain(s tokenwatch.Signal, values []string) string {
-	return fmt.Sprintf("was refused %d actions that it had never tried before: %s", s.Observed/1000, strings.Join(values, ", "))
+	return fmt.Sprintf("was refused %d actions that are not usual for it: %s", s.Observed/1000, strings.Join(values, ", "))
 }

@@ -74,5 +74,5 @@ func (t travel) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch
 }
 
 func (travel) Explain(s tokenwatch.Signal, values []string) string {
-	return fmt.Sprintf("was used from %s, new to it, %s minutes after it was in use elsewhere", join(values), decimal(s.Observed))
+	return fmt.Sprintf("was used from %s, not usual for it, %s minutes after it was in use elsewhere", join(values), decimal(s.Observed))
 }
