@@ -196,6 +196,12 @@ func (w *walker) special(f *field, r *rule, v []byte, number bool) bool {
 		return true
 	case toFact:
 		return w.holdFact(f, r, v)
+	case toJSON:
+		if first := firstByte(v); first == '{' || first == '[' {
+			return w.within(f, v)
+		}
+		carrier, ok := carrierRule(f.path) // a header's name may be that of an object
+		return ok && w.apply(f, &carrier, v, number)
 	case toKey:
 		l := &w.list
 		l.item = append(l.item[:0], f.full[:bytes.LastIndexByte(f.full, '.')]...)

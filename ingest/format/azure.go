@@ -8,13 +8,14 @@ import (
 
 // azure is what Azure Monitor ships: activity logs of subscriptions, and the
 // directory's audit, sign-in, provisioning and risk logs. The token of a sign-in
-// is known by its unique token identifier, that of an activity by its claims.
+// is known by its unique token identifier, that of an activity by its claims. The
+// tables of Log Analytics export their dynamic columns as JSON within a text.
 var azure = product{
 	name: "azure",
 	marks: []string{
-		`"operationName"|"activityDisplayName"`,
+		`"operationName"|"operationNameValue"|"activityDisplayName"`,
 		`"resourceId"|"callerIpAddress"|"operationVersion"|"initiatedBy"`,
-		`"category"`,
+		`"category"|"categoryValue"`,
 		`"properties"|"uri"|"tenantId"|"identity"|"resultType"|"resultSignature"|"initiatedBy"|"operationVersion"`,
 	},
 	fields: `
@@ -25,11 +26,13 @@ eventTimestamp                              = time?
 activityDateTime                            = time?
 properties.activityDateTime                 = time??
 properties.createdDateTime                  = time??
-operationName                               = action
+operationName                               = action?
 operationName.value                         = action
-activityDisplayName                         = action?
+operationNameValue                          = action
+activityDisplayName                         = action??
 category                                    = @category attrs.category
 category.value                              = @category attrs.category
+categoryValue                               = @category attrs.category
 resourceId                                  = resource
 tenantId                                    = @tenant attrs.organization.id
 correlationId                               = attrs.correlation_id
@@ -46,7 +49,9 @@ durationMs                                  = duration:1e6
 resultType                                  = @resulttype attrs.result_type
 resultSignature                             = @signature attrs.result_signature
 resultDescription                           = attrs.error.message
+status                                      = json
 status.value                                = @resulttype
+activityStatusValue                         = @resulttype
 uri                                         = url
 protocol                                    = attrs.protocol
 statusCode                                  = status
@@ -73,6 +78,21 @@ identity.authorization.scope                = attrs.authorization.scope
 identity.authorization.action               = scope
 identity.authorization.evidence.role        = attrs.role
 identity.authorization.evidence.principalId = attrs.principal_id
+claims                                      = json
+authorization                               = json
+claims.appid                                = @appid attrs.app_id
+claims.uti                                  = name:jti@azure
+claims.name                                 = attrs.user.full_name
+claims.ipaddr                               = src_ip??
+claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn = actor? @upn
+claims.http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name = actor??
+claims.http://schemas.microsoft.com/identity/claims/objectidentifier = actor??? attrs.user.id
+claims.xms_mirid                            = attrs.managed_identity
+authorization.scope                         = attrs.authorization.scope
+authorization.action                        = scope
+authorization.evidence.role                 = attrs.role
+authorization.evidence.principalId          = attrs.principal_id
+properties                                  = json
 properties.id                               = request_id
 id                                          = request_id?
 properties.eventDataId                      = request_id?
@@ -106,6 +126,8 @@ properties.resourceDisplayName              = service
 properties.clientAppUsed                    = attrs.client_app
 properties.userAgent                        = user_agent
 userAgent                                   = user_agent
+properties.initiatedBy                      = json
+initiatedBy                                 = json
 properties.initiatedBy.user.userPrincipalName = actor @upn attrs.user.email
 properties.initiatedBy.user.id              = actor??? attrs.user.id
 properties.initiatedBy.app.displayName      = actor? @service
@@ -114,21 +136,32 @@ properties.initiatedBy.app.appId            = attrs.app_id
 initiatedBy.user.userPrincipalName          = actor @upn attrs.user.email
 initiatedBy.user.id                         = actor??? attrs.user.id
 initiatedBy.app.displayName                 = actor? @service
+initiatedBy.app.servicePrincipalId          = attrs.service_principal_id
+initiatedBy.app.appId                       = attrs.app_id
+properties.targetResources                  = json
+targetResources                             = json
 properties.targetResources.id               = @target
 properties.targetResources.displayName      = attrs.target.name fact.app
 properties.targetResources.userPrincipalName = attrs.user.target.email fact.owner
 properties.targetResources.type             = attrs.target.type
 targetResources.id                          = @target
 targetResources.displayName                 = attrs.target.name fact.app
+targetResources.userPrincipalName           = attrs.user.target.email fact.owner
+targetResources.type                        = attrs.target.type
 properties.targetResources.modifiedProperties.displayName = key
 properties.targetResources.modifiedProperties.newValue    = value
 properties.targetResources.modifiedProperties[KeyDescription] = @newkeys attrs.key_description
 targetResources.modifiedProperties.displayName = key
 targetResources.modifiedProperties.newValue = value
 targetResources.modifiedProperties[KeyDescription] = @newkeys attrs.key_description
+properties.additionalDetails                = json
+additionalDetails                           = json
 properties.additionalDetails.key            = key
 properties.additionalDetails.value          = value
 properties.additionalDetails[User-Agent]    = user_agent
+additionalDetails.key                       = key
+additionalDetails.value                     = value
+additionalDetails[User-Agent]               = user_agent
 `,
 	outcomes: `
 Success     = success
@@ -225,6 +258,7 @@ Provisioning activity                        = write
 `,
 	derive: func(p *auditParser) {
 		row := p.row
+		row.SetText(tokenwatch.ColAction, bytes.TrimRight(row.Text(tokenwatch.ColAction), " ")) // as the directory writes some
 		p.or(tokenwatch.ColActor, p.text("identity"))
 		p.or(tokenwatch.ColActor, p.text("appid"))
 		if !row.Has(tokenwatch.ColActor) { // somebody of the tenant, or of the subscription

@@ -127,7 +127,7 @@ func (w *walker) apply(f *field, r *rule, v []byte, number bool) bool {
 			taken = w.apply(f, &r.many[i], v, number) || taken
 		}
 		return taken
-	case toKept, toFact, toKey, toValue:
+	case toKept, toFact, toKey, toValue, toJSON:
 		return w.special(f, r, v, number)
 	default:
 		if string(v) == "-" || (!number && (string(v) == "true" || string(v) == "false")) {

@@ -36,6 +36,7 @@ const (
 	toFact  // part of what an action means for a token's life
 	toKey   // the name in an item of a list of names and values
 	toValue // the value in such an item
+	toJSON  // JSON as text, to be read as if it stood there itself
 )
 
 // rule says what is done with one field.

@@ -25,6 +25,7 @@ import (
 //	actor.id            = actor?             // the column if no better field comes; ?? is still weaker
 //	debugData.requestId = drop               // nothing; debugData.* all in it that has no line
 //	outcome.result      = @result            // kept for the functions below
+//	initiatedBy         = json               // JSON as text; its fields have the paths they would have without the quotes
 //	details.ms          = duration:1e6       // a number of so many nanoseconds
 //	request.url         = url                // scheme, host, path, credentials in it; also query, referer
 //	credentials.jti     = name:jti           // a name of the token that the request was made with; @ its scope
@@ -217,6 +218,8 @@ func (t *table) target(s string) (rule, bool) {
 		return rule{op: toNothing}, true
 	case "key":
 		return rule{op: toKey}, true
+	case "json":
+		return rule{op: toJSON}, true
 	case "value":
 		return rule{op: toValue, issuer: arg}, true
 	case "url":

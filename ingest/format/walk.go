@@ -24,6 +24,7 @@ type walker struct {
 	record   []byte
 	row      *tokenwatch.Row
 	last     int // behind the last token read
+	depth    int // of the leaf being taken
 	fields   int
 	query    []byte
 	weak     []weakValue
@@ -215,7 +216,7 @@ func (w *walker) value(f *field, i, depth int) (int, error) {
 	if end < 0 {
 		return 0, errSyntax
 	}
-	w.last = end
+	w.last, w.depth = end, depth
 	if w.fields++; w.fields > maxFields && !w.lenient && !w.wide {
 		return 0, reject(tokenwatch.ReasonTooManyField, "more than 256 fields")
 	}
@@ -227,6 +228,17 @@ func (w *walker) value(f *field, i, depth int) (int, error) {
 		w.leaf(f, b[i:end:end], c != 't' && c != 'f')
 	}
 	return end, nil
+}
+
+// within reads an object or array that a leaf f holds as text, as if it stood in the
+// text's place, and tells whether that was all of it. Of what ends early, since its
+// source cut it, the beginning is read.
+func (w *walker) within(f *field, text []byte) bool {
+	record, last := w.record, w.last
+	w.record = text
+	i, err := w.value(f, frame.Space(text, 0), w.depth)
+	w.record, w.last = record, last
+	return err == nil && frame.Space(text, i) == len(text)
 }
 
 // text returns the value of the string at i: within the record if it can stay
