@@ -122,6 +122,9 @@ deletecollection *                 = delete
 			verb = method[i+1:]
 			resource = method[:max(i, 0)]
 			resource = resource[bytes.LastIndexByte(resource, '.')+1:]
+			if !bytes.Equal(resource, bytes.ToLower(resource)) { // no resource: one end of a secret with dots would not be known for one
+				verb, resource = method, nil
+			}
 			p.or(tokenwatch.ColResource, p.text("object"))
 		}
 		if verb == nil {
