@@ -277,7 +277,11 @@ func TestECSStreams(t *testing.T) {
 		wrong := map[string]int{}
 		for _, e := range events {
 			got := map[string]any{}
-			if b, _ := sealed(t, f.Name, string(e.Input)); b != nil && b.Rows() > 0 {
+			b, _ := sealed(t, f.Name, string(e.Input))
+			if b == nil || b.Rows() == 0 { // of another format than the stream's others: found out, as for a source whose format is not named
+				b, _ = sealed(t, "auto", string(e.Input))
+			}
+			if b != nil && b.Rows() > 0 {
 				flatten(roundTrip(t, ECS(b, 0)), "", got)
 			}
 			want := map[string]any{}
