@@ -233,7 +233,8 @@ func (t *tenant) scopes(names []string) []uint32 {
 	return slices.Compact(out)
 }
 
-// learnInventory takes in an imported inventory. It holds from its place in the log on.
+// learnInventory takes in an imported inventory. It holds for hours that have not settled
+// at its place in the log.
 func (t *tenant) learnInventory(table *tokenwatch.Table) {
 	for i := range table.Tokens {
 		in := &table.Tokens[i]

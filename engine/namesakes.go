@@ -224,7 +224,7 @@ func (s *shard) adopt(e *entity, n *namesake) {
 	if e.raw = n.raw; n.raw != nil { // it slept
 		return
 	}
-	n.raw = &entity{Entity: e.Entity, hash: e.hash, life: e.life, windows: e.windows, names: n}
+	n.raw = &entity{Entity: e.Entity, hash: e.hash, windows: e.windows, names: n}
 	e.raw, e.windows = n.raw, nil
 	for _, w := range n.raw.windows {
 		n.seen = min(n.seen, w.Hour)
@@ -391,8 +391,8 @@ func (t *tenant) merged(n *namesake, parts []*namesake, hour int32) (*entity, er
 	return e, nil
 }
 
-// live ties an entity, and those of its names, to what is told of any of them; and finds
-// whose baseline serves while it has none.
+// live ties an entity to what is told of any of its names; and finds whose baseline
+// serves while it has none.
 func (t *tenant) live(e *entity, group []*namesake) error {
 	var lives []*life
 	e.before = nil
@@ -412,11 +412,6 @@ func (t *tenant) live(e *entity, group []*namesake) error {
 		}
 	}
 	e.life = lifeOf(tokenwatch.TokenID(e.ID), group, lives)
-	for _, n := range group {
-		if n.raw != nil {
-			n.raw.life = e.life
-		}
-	}
 	return nil
 }
 

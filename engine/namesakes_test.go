@@ -89,11 +89,35 @@ func aliased(r *rand.Rand) []enginetest.Event {
 	add("token=d{c} copies=5 every=45m for=3d asn=64510 ip=10.1.0.{c} agent=b action=run class=read")
 	add("token=raw1 every=1m for=30m at=%dh ip=192.0.2.7 agent=evil action=take{n} class=list", 30+r.IntN(30))
 	add("token=cut1 every=1m for=30m at=%dh ip=192.0.2.7 agent=evil action=take{n} class=list source=gw", 30+r.IntN(30))
+	// Whose inventories allow them networks: what came by another name counts against these.
+	const allowed, other = "own=sha256_digest:16:a%[1]db,sha256_digest:8:a%[1]d", "own=sha256_prefix:a%[1]d,sha256_digest:8:a%[1]d source=gw"
+	for i := range 3 {
+		at := 3*60 + r.IntN(60*60)
+		add("token=allowed%[1]d "+allowed+" every=%[2]dm for=3d ip=10.1.0.%[1]d asn=64500 agent=p action=get class=read", i, 9+r.IntN(20))
+		add("token=other%[1]d "+other+" every=%[2]ds for=%[3]dm at=%[4]dm ip=198.51.100.{n} asn=64501 agent=x action=get{n} class=read", i, 30+r.IntN(50), 5+r.IntN(90), at)
+		add("token=other%[1]d "+other+" every=7m for=20m at=%[2]dm ip=10.1.0.%[1]d asn=64500 agent=p action=get class=read", i, at)
+	}
 	events, err := enginetest.Traffic(strings.Join(lines, "\n"))
 	if err != nil {
 		panic(err)
 	}
 	return ownNames(events)
+}
+
+// imports are two inventories of aliased's tokens, the latter of which allows other
+// networks.
+func imports(t *testing.T) (first, second *tokenwatch.Control) {
+	var controls [2]*tokenwatch.Control
+	for i, lines := range []string{
+		"inventory token=allowed0 networks=10.0.0.0/8\ninventory token=allowed1 networks=198.51.100.0/24,10.0.0.0/8\ninventory token=allowed2 networks=10.1.0.0/16",
+		"inventory token=allowed0 networks=10.1.0.0/24\ninventory token=allowed1 networks=10.0.0.0/8\ninventory token=other2 networks=198.51.100.0/28",
+	} {
+		var err error
+		if controls[i], err = enginetest.Inventory(lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return controls[0], controls[1]
 }
 
 // ownNames has each event give its token the names that the id is made of, as sealing
@@ -121,15 +145,11 @@ func ownNames(events []enginetest.Event) []enginetest.Event {
 func TestNamesakesAreAFunctionOfTheEvents(t *testing.T) {
 	seed := storySeed()
 	t.Logf("seed %d", seed)
-	found, linked := 0, 0
+	found, linked, outside := 0, 0, 0
 	for h := range (tries() + 2) / 3 {
 		r := rand.New(rand.NewPCG(seed, uint64(2000+h)))
 		events := aliased(r)
-		var plain enginetest.Log
-		fill(t, &plain, events, 1000, true)
-		run(t, engine.Config{Shards: 1}, &plain)
-		without := enginetest.Settled(plain.Findings())
-
+		first, second := imports(t)
 		n := len(events)/4 + r.IntN(len(events)/2)
 		m := n + r.IntN(len(events)-n)
 		parts := [][]enginetest.Event{events[:n], events[n:m], events[m:]}
@@ -142,7 +162,11 @@ func TestNamesakesAreAFunctionOfTheEvents(t *testing.T) {
 		}
 		build := func(size int, arrive func([]enginetest.Event) []enginetest.Event, links ...[]tokenwatch.Link) *enginetest.Log {
 			log := new(enginetest.Log)
+			appendEntry(t, log, tokenwatch.Entry{Tenant: tenant, Control: first})
 			for i, part := range parts {
+				if i == 1 {
+					appendEntry(t, log, tokenwatch.Entry{Tenant: tenant, Control: second})
+				}
 				fill(t, log, arrive(part), size, i == len(parts)-1)
 				if i < len(links) {
 					for _, l := range links[i] {
@@ -153,6 +177,9 @@ func TestNamesakesAreAFunctionOfTheEvents(t *testing.T) {
 			return log
 		}
 		inOrder := func(events []enginetest.Event) []enginetest.Event { return events }
+		plain := build(1000, inOrder)
+		run(t, engine.Config{Shards: 1}, plain)
+		without := enginetest.Settled(plain.Findings())
 		undone := build(1000, inOrder, []tokenwatch.Link{same, back})
 		run(t, engine.Config{}, undone)
 		if got := enginetest.Settled(undone.Findings()); !slices.Equal(got, without) {
@@ -162,6 +189,9 @@ func TestNamesakesAreAFunctionOfTheEvents(t *testing.T) {
 		run(t, engine.Config{Shards: 1}, calm)
 		want := enginetest.Settled(calm.Findings())
 		found += len(want)
+		for _, f := range want {
+			outside += strings.Count(f, "outside the networks allowed")
+		}
 		if !slices.Equal(want, without) {
 			linked++
 		}
@@ -177,8 +207,8 @@ func TestNamesakesAreAFunctionOfTheEvents(t *testing.T) {
 			checkRevisions(t, log.Findings())
 		}
 	}
-	if found == 0 || linked == 0 {
-		t.Errorf("%d findings, links changed some in %d histories: the test shows nothing", found, linked)
+	if found == 0 || linked == 0 || outside == 0 {
+		t.Errorf("%d findings, %d of use from outside, links changed some in %d histories: the test shows nothing", found, outside, linked)
 	}
-	t.Logf("%d histories, %d settled findings, links changed some in %d, 0 differing", (tries()+2)/3, found, linked)
+	t.Logf("%d histories, %d settled findings, %d of use from outside, links changed some in %d, 0 differing", (tries()+2)/3, found, outside, linked)
 }

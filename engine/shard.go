@@ -264,9 +264,6 @@ func (s *shard) add(e *entity, r *feature.Rows, rows []uint32) {
 		}
 		switch e.Kind {
 		case tokenwatch.EntityToken:
-			if event.Lead == e.Kind && e.life != nil && len(e.life.Networks) > 0 && !e.life.Allows(r.Batch.Addr(i)) {
-				w.AddOutside(r, i)
-			}
 			w.AddOrigin(r, i, 0, event.Passing)
 		case tokenwatch.EntityActor:
 			w.AddOrigin(r, i, event.Token, event.Session)

@@ -45,7 +45,7 @@ const (
 // change that makes older ones mean something else; those are then left aside, and the
 // log is read again from its beginning: nothing is in a snapshot that is not made of the
 // log. Incidents that can be read are kept, since their revisions are numbered.
-const stateLayout = 5
+const stateLayout = 6
 
 // snapshotRecord says where the log goes on, and how the snapshot is laid out.
 type snapshotRecord struct {

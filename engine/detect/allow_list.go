@@ -18,16 +18,20 @@ func newAllowList(vec.Hash) Detector { return allowList{} }
 const outdated = 1.0 / (500 * 168)
 
 func (allowList) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Signal {
-	if s.Now.Outside == 0 {
+	if s.Life == nil || len(s.Life.Networks) == 0 {
+		return out
+	}
+	outside, first := s.Now.Strays(s.Life.Allows)
+	if outside == 0 {
 		return out
 	}
 	p := outdated
-	if s.Now.Outside*2 > s.Now.Events && (s.Usual.Learning() || len(s.strange(feature.Network)) == 0) {
+	if outside*2 > s.Now.Events && (s.Usual.Learning() || len(s.strange(feature.Network)) == 0) {
 		p = 0.01 // it is used so, whatever the list says
 	}
 	return append(out, tokenwatch.Signal{
 		Row: row, Detector: "allow_list", Axis: feature.Network.String(), Surprise: bans(p),
-		Observed: int64(s.Now.Outside) * 1000, Evidence: []tokenwatch.EventRef{s.Now.Stray}, Attack: []string{"T1078"},
+		Observed: int64(outside) * 1000, Evidence: []tokenwatch.EventRef{first}, Attack: []string{"T1078"},
 	})
 }
 

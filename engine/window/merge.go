@@ -20,7 +20,6 @@ func (w *Window) Merge(p *Pool, o *Window) {
 		return
 	}
 	p.lead(w)
-	w.Outside, w.Stray = w.Outside+o.Outside, earlier(w.Outside > 0, w.Stray, o.Outside > 0, o.Stray)
 	w.Events += o.Events
 	w.Bytes += o.Bytes
 	for f := range w.Faults {
@@ -29,6 +28,7 @@ func (w *Window) Merge(p *Pool, o *Window) {
 	for a := range w.Axes {
 		w.Axes[a] = merge(w, w.Axes[a], o.Axes[a], MaxValues, Value.compare, (*Value).merge)
 	}
+	w.Places = merge(w, w.Places, o.Places, MaxValues, Place.compare, (*Place).merge)
 	w.Wrong = merge(w, w.Wrong, o.Wrong, int(feature.NumFaults), Fault.compare, (*Fault).merge)
 	w.Slots = merge(w, w.Slots, o.Slots, len(w.Slots)+len(o.Slots), Slot.compare, (*Slot).merge)
 	w.Runs = merge(w, w.Runs, o.Runs, MaxRuns, Run.compare, (*Run).merge)

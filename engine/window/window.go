@@ -52,7 +52,6 @@ type Window struct {
 type Own struct {
 	_       struct{} `cbor:",toarray"` // stored without the names of its fields
 	Events  uint32
-	Outside uint32 // events from where the token may not be used
 	Bytes   uint64 // of the answers
 	Faults  [feature.NumFaults]uint32
 	Axes    [feature.NumAxes][]Value
@@ -60,9 +59,9 @@ type Own struct {
 	Slots   []Slot
 	Objects Distinct
 	Runs    []Run
-	Stray   tokenwatch.EventRef // the first of those outside
-	Shown   []Shown             // while it is open: how it differs from what is usual,
-	Calm    bool                // and whether that is in where it comes from only
+	Places  []Place // of a token
+	Shown   []Shown // while it is open: how it differs from what is usual,
+	Calm    bool    // and whether that is in where it comes from only
 }
 
 var none = new(Own)
@@ -119,13 +118,16 @@ func (p *Pool) put(o *Own) {
 	if cap(o.Runs) > roomy {
 		o.Runs = nil
 	}
+	if cap(o.Places) > roomy {
+		o.Places = nil
+	}
 	axes := o.Axes
 	for a := range axes {
 		if axes[a] = axes[a][:0]; cap(axes[a]) > roomy {
 			axes[a] = nil
 		}
 	}
-	*o = Own{Axes: axes, Wrong: o.Wrong[:0], Slots: o.Slots[:0], Objects: Distinct{Hashes: o.Objects.Hashes[:0]}, Runs: o.Runs[:0]}
+	*o = Own{Axes: axes, Wrong: o.Wrong[:0], Slots: o.Slots[:0], Objects: Distinct{Hashes: o.Objects.Hashes[:0]}, Runs: o.Runs[:0], Places: o.Places[:0]}
 	p.own = append(p.own, o)
 }
 
@@ -268,6 +270,9 @@ func (w *Window) addValue(a feature.Axis, hash uint64, denied bool, r *feature.R
 			if at == MaxValues {
 				return
 			}
+		}
+		if a == feature.Address && r.Events[i].Lead == tokenwatch.EntityToken {
+			w.addPlace(hash, r.Batch.Addr(i))
 		}
 	}
 	v := &values[at]
@@ -426,17 +431,6 @@ func (w *Window) AddVisitor(r *feature.Rows, i int) {
 	if e.Millis <= v.First.Millis {
 		if ref := r.Ref(i); ref.Before(v.First) {
 			v.First = ref
-		}
-	}
-}
-
-// AddOutside notes that row i came from where the token may not be used.
-func (w *Window) AddOutside(r *feature.Rows, i int) {
-	w.Grown = w.Grown || w.Outside == 0
-	w.Outside++
-	if w.Outside == 1 || r.Events[i].Millis <= w.Stray.Millis {
-		if ref := r.Ref(i); w.Outside == 1 || ref.Before(w.Stray) {
-			w.Stray = ref
 		}
 	}
 }

@@ -21,7 +21,7 @@ type event struct {
 	failed                          bool
 }
 
-// random makes n events of one hour; with many distinct values some axes overflow.
+// random makes n events of one hour, which tokens lead; with many distinct values some axes overflow.
 func random(r *rand.Rand, n, distinct int) []event {
 	pick := func(prefix string, n int) string {
 		if i := r.IntN(n + 1); i > 0 {
@@ -33,7 +33,7 @@ func random(r *rand.Rand, n, distinct int) []event {
 	for i := range out {
 		out[i] = event{
 			millis: 500_000*3600_000 + r.Int64N(3600_000), agent: pick("agent", 3), action: pick("act", distinct), class: pick("c", 4),
-			ip: fmt.Sprintf("10.%d.0.1", r.IntN(90)), cloud: pick("kind", 2), token: pick("t", 3), failed: r.IntN(3) == 0,
+			ip: fmt.Sprintf("10.%d.0.1", r.IntN(90)), cloud: pick("kind", 2), token: fmt.Sprint("t", r.IntN(4)), failed: r.IntN(3) == 0,
 		}
 	}
 	return out
@@ -139,6 +139,29 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		strip(got)
 		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("seed %d: windows differ", seed)
+		}
+	}
+}
+
+// TestStrays counts those that came from elsewhere again, in windows merged of parts.
+func TestStrays(t *testing.T) {
+	allowed := netip.MustParsePrefix("10.0.0.0/10")
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		events := random(r, 1+r.IntN(300), 40)
+		want, earliest := uint32(0), int64(0)
+		for _, e := range events {
+			if !allowed.Contains(netip.MustParseAddr(e.ip)) {
+				if want++; want == 1 || e.millis < earliest {
+					earliest = e.millis
+				}
+			}
+		}
+		w, pool, at := window.New(500_000), new(window.Pool), r.IntN(len(events))
+		w.Merge(pool, fill(rows(events[at:])))
+		w.Merge(pool, fill(rows(events[:at])))
+		if n, first := w.Strays(allowed.Contains); n != want || first.Millis != earliest {
+			t.Fatalf("seed %d: %d events from outside, from %d on, want %d from %d", seed, n, first.Millis, want, earliest)
 		}
 	}
 }
