@@ -11,7 +11,8 @@ import (
 )
 
 // scope notices actions that need a scope which the token does not hold, where both
-// are told: by a table of routes and by an inventory or an audit trail.
+// are told: by a table of routes and by an inventory or an audit trail. Of a path that
+// the table has no scope for nothing is told.
 //
 // One hour in two thousand is taken to bring such a mistake of an honest program,
 // one in a thousand times as many that tries two scopes, and so on.
@@ -28,6 +29,9 @@ func (scope) Score(row int, s *Subject, out []tokenwatch.Signal) []tokenwatch.Si
 	var foreign []window.Value
 	held := false
 	for _, v := range s.Now.Axes[feature.Area] {
+		if !feature.IsScope(v.Hash) {
+			continue
+		}
 		granted, known := s.Life.Grants(v.Hash, s.token(), s.end())
 		if !known {
 			return out

@@ -85,8 +85,8 @@ func (r *Rows) Read(b *tokenwatch.Batch, offset tokenwatch.Offset, hash vec.Hash
 	r.hashes(&r.axes[AgentFamily], tokenwatch.ColAgentFamily)
 	r.hashes(&r.axes[Agent], tokenwatch.ColUserAgent)
 	r.hashes(&r.axes[ActionClass], tokenwatch.ColActionClass)
-	r.hashesOf(&r.axes[Action], action{tokenwatch.ColAction, whole}, action{tokenwatch.ColRoute, whole})
-	r.hashesOf(&r.axes[Area], action{tokenwatch.ColScope, whole}, action{tokenwatch.ColAction, areaOf}, action{tokenwatch.ColRoute, areaOf})
+	r.hashesOf(&r.axes[Action], action{col: tokenwatch.ColAction, of: whole}, action{col: tokenwatch.ColRoute, of: whole})
+	r.hashesOf(&r.axes[Area], action{tokenwatch.ColScope, whole, set}, action{tokenwatch.ColAction, areaOf, unset}, action{tokenwatch.ColRoute, areaOf, unset})
 	r.hashes(&r.kinds, tokenwatch.ColSrcCloud)
 	r.hashes(&r.Tokens, tokenwatch.ColToken)
 	r.hashes(&r.Actors, tokenwatch.ColActor)
@@ -145,14 +145,20 @@ func kinds(s []bool, b *tokenwatch.Batch, c tokenwatch.Col, is func(string) bool
 // hashes gives each row the hash of its value in a text column.
 func (r *Rows) hashes(out *Column, c tokenwatch.Col) {
 	v := r.Batch.Column(c)
-	out.Codes, out.Hashes = v.Codes, r.hashDict(out.Hashes[:0], v, whole)
+	out.Codes, out.Hashes = v.Codes, r.hashDict(out.Hashes[:0], v, action{of: whole})
 }
 
-func (r *Rows) hashDict(out []uint64, v *tokenwatch.Vector, f func(string) string) []uint64 {
+func (r *Rows) hashDict(out []uint64, v *tokenwatch.Vector, a action) []uint64 {
 	for i := range v.Dict.Len() {
 		h := uint64(0)
-		if s := f(v.Dict.At(i)); i > 0 && s != "" {
+		if s := a.of(v.Dict.At(i)); i > 0 && s != "" {
 			h = r.hash.String(s)
+			switch a.told {
+			case set:
+				h |= toldScope
+			case unset:
+				h &^= toldScope
+			}
 		}
 		out = append(out, h)
 	}
@@ -161,9 +167,27 @@ func (r *Rows) hashDict(out []uint64, v *tokenwatch.Vector, f func(string) strin
 
 // action is a column, and what of its values counts.
 type action struct {
-	col tokenwatch.Col
-	of  func(string) string
+	col  tokenwatch.Col
+	of   func(string) string
+	told mark
 }
+
+// mark is what becomes of toldScope in a hash.
+type mark uint8
+
+const (
+	_ mark = iota // nothing
+	set
+	unset
+)
+
+// toldScope is the bit of the hash of an area that says that it is a scope, told by the
+// record or the table of routes, and not the head of a name or path. It is the lowest:
+// what is kept of a hash for long is its upper half.
+const toldScope = 1
+
+// IsScope tells whether a value of the axis Area is a scope, by its hash.
+func IsScope(hash uint64) bool { return hash&toldScope != 0 }
 
 func whole(s string) string { return s }
 
@@ -176,14 +200,14 @@ func (r *Rows) hashesOf(out *Column, from ...action) {
 		from = from[1:]
 	}
 	v := r.Batch.Column(from[0].col)
-	out.Codes, out.Hashes = v.Codes, r.hashDict(own[:0], v, from[0].of)
+	out.Codes, out.Hashes = v.Codes, r.hashDict(own[:0], v, from[0])
 	for _, next := range from[1:] {
 		w := r.Batch.Column(next.col)
 		if w.Codes == nil || out.full() {
 			continue
 		}
 		base := uint32(len(out.Hashes))
-		hashes := r.hashDict(out.Hashes, w, next.of)
+		hashes := r.hashDict(out.Hashes, w, next)
 		codes := make([]uint32, len(out.Codes))
 		for i, c := range out.Codes {
 			if codes[i] = c; out.Hashes[c] == 0 {
