@@ -208,6 +208,9 @@ func (p *w3c) Parse(record []byte, row *tokenwatch.Row) error {
 			v = p.spell(v, percent)
 		}
 		p.leaf(f, v, false)
+		if f.rule.op == toColumn && f.rule.col == tokenwatch.ColStatus && string(v) == "000" { // CloudFront: the viewer went before there was an answer
+			setOnce(row, tokenwatch.ColOutcome, []byte("failure"))
+		}
 	}
 	if places.took >= 0 {
 		took := p.fields[places.took]
