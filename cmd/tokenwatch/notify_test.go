@@ -107,6 +107,18 @@ func TestNotify(t *testing.T) {
 		id, _, _ := strings.Cut(<-h.more, "/")
 		told[id] = true
 	}
+	// That they came is noted a moment later; what is not is told again.
+	for late := time.After(time.Minute); ; {
+		out, _, _ := s.execute("notify letters")
+		if strings.Count(out, "sent\t") == len(wanted) {
+			break
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-late:
+			t.Fatalf("letters after a minute:\n%s", out)
+		}
+	}
 	log := up.stderr
 	up.end(t)
 
@@ -131,7 +143,8 @@ func TestNotify(t *testing.T) {
 	}
 	code, metrics := up.get(t, "/metrics", up.key)
 	if code != 200 || !strings.Contains(metrics, fmt.Sprintf(`tokenwatch_notification_letters{state="sent",target="soc"} %d`, len(wanted))) {
-		t.Errorf("metrics: %d", code)
+		_, letters, _ := strings.Cut(metrics, "# TYPE tokenwatch_notification_letters")
+		t.Errorf("metrics: %d, of %d letters%.600s", code, len(wanted), letters)
 	}
 	for _, hidden := range []string{"hidden", secret, "s3cr3t", receiver.URL} {
 		if strings.Contains(log.String()+up.stderr.String()+metrics, hidden) {
