@@ -18,7 +18,7 @@ type Risk struct {
 	Token       TokenID      `json:"token"`
 	Score       int          `json:"score"` // 0 to 100
 	Severity    Severity     `json:"severity"`
-	Time        time.Time    `json:"time"` // when it was reckoned
+	Time        time.Time    `json:"time"` // when it was reckoned; behaviour fades up to the newest event, see RiskOf
 	Criticality float64      `json:"criticality"`
 	Factors     []RiskFactor `json:"factors"` // the strongest first
 }
@@ -62,7 +62,8 @@ func (t *TokenRecord) Usable(at time.Time) bool {
 }
 
 // RiskOf reckons the risk of a token from what is known of it and from its
-// findings, at a time.
+// findings, at a time. Behaviour fades up to the newest event that is known, where that
+// is earlier: an attack in logs of years ago was not long ago when they end.
 func RiskOf(t *TokenRecord, findings []Finding, now time.Time) Risk {
 	r := Risk{Token: t.ID, Time: now, Criticality: 1}
 	if t.Env == "prod" || t.Env == "production" {
@@ -76,7 +77,7 @@ func RiskOf(t *TokenRecord, findings []Finding, now time.Time) Risk {
 		end := earliest(t.Revoked, t.Expired, t.Expires)
 		r.add(RiskBehaviour, "used_after_end", end, 0.6, "It is used although it has ended.", "Find out who accepts it, and block it there.")
 	}
-	r.behaviour(findings, now)
+	r.behaviour(findings, earliest(now, t.AsOf))
 	slices.SortStableFunc(r.Factors, func(a, b RiskFactor) int {
 		return cmp.Or(cmp.Compare(b.Weight*b.Decay, a.Weight*a.Decay), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Finding, b.Finding))
 	})

@@ -68,6 +68,10 @@ type TokenRecord struct {
 	Exposed  []Exposure  `json:"exposure,omitempty"` // where the secret was seen
 	Coverage []Coverage  `json:"coverage,omitempty"` // by source
 	Steps    []TokenStep `json:"lifecycle,omitempty"`
+
+	// AsOf is when it is so: the newest time of an event in the log, or of a tick where it
+	// is quiet; zero where nothing is known of that.
+	AsOf time.Time `json:"-"`
 }
 
 // Sighting is one use of a token.

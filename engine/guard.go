@@ -35,7 +35,7 @@ type guard struct {
 	recent     []extent // batches whose rows may still count
 	checked    int32    // hour up to which time was let pass
 	masks      []uint64
-	now        atomic.Int64 // greatest event time, for readers
+	now        atomic.Int64 // greatest event time, or tick that counts as one, for readers
 	latest     int64        // greatest time of an event of the batch at hand, ns
 	out        []tokenwatch.Finding
 	changed    []*breach  // differ from what was stored

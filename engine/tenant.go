@@ -116,6 +116,7 @@ func (t *tenant) tick(at time.Time) error {
 		return nil
 	}
 	t.dirty = true
+	t.guard.now.Store(t.watermark.Greatest())
 	return t.pass()
 }
 

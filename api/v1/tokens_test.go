@@ -60,6 +60,7 @@ func TestEveryTokenField(t *testing.T) {
 	var want tokenwatch.TokenRecord
 	n := 0
 	fill(reflect.ValueOf(&want).Elem(), &n)
+	want.AsOf = time.Time{} // is not for clients
 	m := FromToken(&want)
 	if got := ToToken(m); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -74,6 +75,9 @@ func TestEveryTokenField(t *testing.T) {
 	names := map[string]bool{}
 	for i := range reflect.TypeOf(want).NumField() {
 		name, _, _ := strings.Cut(reflect.TypeOf(want).Field(i).Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		names[name] = true
 		if fields.ByName(protoreflect.Name(name)) == nil {
 			t.Errorf("the message has no field %s", name)

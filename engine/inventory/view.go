@@ -20,7 +20,7 @@ func (v *Inventory) view(u *Unit, l *life, k *key, now int64) tokenwatch.TokenRe
 		OwnerLeft: at(l.ownerLeft), Created: at(l.created), CreatedBy: l.createdBy, KeyCreated: at(k.created),
 		Expires: at(l.expires), NeverExpires: l.expires == tokenwatch.Never, RotationDays: l.rotation,
 		Rotated: at(k.rotated), OverlapUntil: at(k.until), Revoked: at(k.revoked), RevokedBy: k.revokedBy, Disabled: at(k.disabled),
-		CheckedOut: at(l.checkedOut), Exposed: k.exposed,
+		CheckedOut: at(l.checkedOut), Exposed: k.exposed, AsOf: at(now),
 	}
 	if t.Created.IsZero() {
 		t.Created = t.KeyCreated

@@ -707,7 +707,7 @@ type Risk struct {
 	Score int32 `protobuf:"varint,2,opt,name=score,proto3" json:"score,omitempty"`
 	// low, medium, high or critical, as of findings
 	Severity string `protobuf:"bytes,3,opt,name=severity,proto3" json:"severity,omitempty"`
-	// When it was reckoned; decay depends on it.
+	// When it was reckoned.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
 	// 1, or more for what matters more
 	Criticality float64 `protobuf:"fixed64,5,opt,name=criticality,proto3" json:"criticality,omitempty"`
@@ -800,7 +800,7 @@ type RiskFactor struct {
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
 	// 0 to 1
 	Weight float64 `protobuf:"fixed64,4,opt,name=weight,proto3" json:"weight,omitempty"`
-	// 1 for what does not fade, else a half for each seven days since
+	// 1 for what does not fade, else a half for each seven days since, up to the newest event
 	Decay float64 `protobuf:"fixed64,5,opt,name=decay,proto3" json:"decay,omitempty"`
 	// A sentence.
 	Text string `protobuf:"bytes,6,opt,name=text,proto3" json:"text,omitempty"`
