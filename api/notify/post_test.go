@@ -329,6 +329,32 @@ func TestRetries(t *testing.T) {
 	})
 }
 
+// TestDueMeanwhile: a letter whose time comes while another one is on its way is next.
+func TestDueMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, r := newMemory(), &receiver{}
+		r.answer = func(n int) int {
+			switch n {
+			case 1, 2:
+				return 503
+			case 3:
+				time.Sleep(5 * time.Second)
+			}
+			return 202
+		}
+		jitter := 0.0
+		_, stop := started(t, m, r, func(c *Config) { c.Jitter = func() float64 { jitter++; return jitter / 2 } })
+		m.put(found("a", 1, tokenwatch.SeverityHigh))
+		m.put(found("b", 1, tokenwatch.SeverityHigh))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := r.keys(); strings.Count(got, "raised") != 2 {
+			t.Errorf("delivered %q", got)
+		}
+		nothing(t, stop())
+	})
+}
+
 // TestSuppressed: what a suppression covers is held until it expires or is ended.
 func TestSuppressed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

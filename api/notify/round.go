@@ -220,8 +220,8 @@ func (r *round) change(ctx context.Context, l Letter) error {
 	return nil
 }
 
-// due returns the letters whose time has come, the earliest first, and how long
-// until the next one's.
+// due returns the letters whose time has come, the earliest first, or how long until
+// that of the next one comes.
 func (r *round) due(now time.Time) (list []*Letter, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -234,6 +234,9 @@ func (r *round) due(now time.Time) (list []*Letter, wait time.Duration) {
 		default:
 			list = append(list, l)
 		}
+	}
+	if len(list) > 0 {
+		wait = 0
 	}
 	slices.SortFunc(list, func(a, b *Letter) int {
 		if c := a.Next.Compare(b.Next); c != 0 {
