@@ -22,10 +22,11 @@ type Latency struct {
 	P99      float64 `json:"p99_ms"`
 	Max      float64 `json:"max_ms"`
 	AtPerSec float64 `json:"at_events_per_second"`
-	Reached  float64 `json:"rate_reached"` // of the rate asked for, 1 is all of it
+	Reached  float64 `json:"rate_reached"`         // of the rate asked for, 1 is all of it
+	Fastest  float64 `json:"of_events_per_second"` // what requests of that size reach unpaced
 }
 
-// probeChunk is how many bytes a request of the second day has at most: so many that the
+// probeChunk is how many bytes a request of the second and third day has at most: so many that the
 // few which are on their way at once hold less of the day than events may come late. Of
 // larger ones, each holding hours of a night, some overtook an attack's own by more than
 // that, and what is so late is stored, but judged no more.
