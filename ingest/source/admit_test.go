@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,12 @@ type doorkeeper struct {
 	fakePipeline
 	room, left int64
 	asked      int
+	mu         sync.Mutex // a claim may lapse on a goroutine of its own
 }
 
 func (d *doorkeeper) Admit(tenant string, n int64) (func(int64), error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.asked++
 	if tenant != "t1" {
 		return nil, errors.New("another tenant's")
@@ -31,10 +35,19 @@ func (d *doorkeeper) Admit(tenant string, n int64) (func(int64), error) {
 	d.left -= n
 	mine := n
 	return func(n int64) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		n = min(n, mine)
 		mine -= n
 		d.left += n
 	}, nil
+}
+
+// free is how many bytes there is room for.
+func (d *doorkeeper) free() int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.left
 }
 
 // unread is a body that must not be read.
@@ -103,18 +116,18 @@ func TestClaimLapses(t *testing.T) {
 			go io.Copy(io.Discard, r.Body)
 			writer.Write(make([]byte, sends))
 			synctest.Wait()
-			if d.left != 4<<20 {
-				t.Errorf("%d bytes left behind a claim of 6 MiB", d.left)
+			if left := d.free(); left != 4<<20 {
+				t.Errorf("%d bytes left behind a claim of 6 MiB", left)
 			}
 			time.Sleep(2 * lapse)
 			synctest.Wait()
-			if lapsed := d.left == d.room; lapsed != (sends < freely) {
-				t.Errorf("who sent %d bytes: %d bytes left", sends, d.left)
+			if lapsed := d.free() == d.room; lapsed != (sends < freely) {
+				t.Errorf("who sent %d bytes: %d bytes left", sends, d.free())
 			}
 			writer.Close()
 			synctest.Wait()
-			if end(); d.left != d.room {
-				t.Errorf("%d bytes left at the end", d.left)
+			if end(); d.free() != d.room {
+				t.Errorf("%d bytes left at the end", d.free())
 			}
 		}
 	})
