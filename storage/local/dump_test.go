@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,19 +41,27 @@ func steady(fs vfs.FS, clock func() time.Time) Config {
 
 // workload is a fixed list of writes to a store; each is one call.
 type workload struct {
+	mu       sync.Mutex // of now, while a store opens in a hook on Pebble's goroutines
 	now      time.Time
 	steps    []func(*Store) error
 	controls []int // the steps that append a control record, again each time
 }
 
-func (w *workload) clock() time.Time { return w.now }
+func (w *workload) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
 
 // do makes write i.
 func (w *workload) do(s *Store, i int) error {
-	w.now = begin.Add(time.Duration(i) * 10 * time.Second)
+	now := begin.Add(time.Duration(i) * 10 * time.Second)
 	if i >= len(w.steps)/2 {
-		w.now = w.now.Add(48 * time.Hour) // so that what came in before may be dropped
+		now = now.Add(48 * time.Hour) // so that what came in before may be dropped
 	}
+	w.mu.Lock()
+	w.now = now
+	w.mu.Unlock()
 	return w.steps[i](s)
 }
 
