@@ -45,19 +45,19 @@ func (e *Engine) page() {
 	for _, t := range e.tenants {
 		shards = append(shards, t.shards...)
 	}
-	bytes := map[int32]int{} // by hour of the last window
+	packed := map[int32]int{} // by hour of the last window
 	for _, s := range shards {
 		for kind := range s.asleep {
 			for _, z := range s.asleep[kind] {
-				bytes[z.last] += len(z.packed)
+				packed[z.last] += len(z.packed)
 			}
 		}
 	}
-	hours := slices.Sorted(maps.Keys(bytes))
+	hours := slices.Sorted(maps.Keys(packed))
 	kept, from := 0, len(hours)
-	for from > 0 && kept+bytes[hours[from-1]] <= e.cfg.ResidentBytes/2 {
+	for from > 0 && kept+packed[hours[from-1]] <= e.cfg.ResidentBytes/2 {
 		from--
-		kept += bytes[hours[from]]
+		kept += packed[hours[from]]
 	}
 	if from == 0 {
 		return
